@@ -1,0 +1,73 @@
+"""Every question about sizes: integers and fractions only, exact, for all front ends.
+
+All functions are about spatial axes. A function of one axis takes numbers; its sibling for all axes
+(``..._shape``, ``..._all_...``) takes, for each argument, one value for every axis or a sequence of one each.
+A *border mode* is a name of :data:`BORDER_MODES`, one pad for both sides, or a pair (before, after); it
+always describes the forward convolution, also where the question is about the deconvolution that mirrors it.
+
+Sizes that are not known yet are None, and stay None. What cannot be raises
+:class:`deconv_legacy.errors.SizeError`. The bare formulas, which symbolic sizes can use too, are in
+:mod:`deconv_legacy.geometry.formulas`.
+"""
+
+from deconv_legacy.geometry import formulas
+from deconv_legacy.geometry._arguments import (
+    BORDER_MODES,
+    AxisBorder,
+    as_int,
+    as_size,
+    axis_border,
+    normalize_border_mode,
+    normalize_pads,
+    per_axis,
+)
+from deconv_legacy.geometry.deconv import (
+    DECONV_CONVENTIONS,
+    check_deconv_output_size,
+    deconv_default_size,
+    deconv_output_shape,
+    deconv_output_size,
+    deconv_output_sizes,
+    onnx_deconv_pads,
+)
+from deconv_legacy.geometry.sizes import (
+    POOL_ROUNDINGS,
+    conv_output_shape,
+    conv_output_size,
+    crop_range,
+    dilated_kernel,
+    interp_output_size,
+    pool_output_shape,
+    pool_output_size,
+    resolve_all_pads,
+    resolve_pads,
+)
+
+__all__ = [
+    "BORDER_MODES",
+    "DECONV_CONVENTIONS",
+    "POOL_ROUNDINGS",
+    "AxisBorder",
+    "as_int",
+    "as_size",
+    "axis_border",
+    "check_deconv_output_size",
+    "conv_output_shape",
+    "conv_output_size",
+    "crop_range",
+    "deconv_default_size",
+    "deconv_output_shape",
+    "deconv_output_size",
+    "deconv_output_sizes",
+    "dilated_kernel",
+    "formulas",
+    "interp_output_size",
+    "normalize_border_mode",
+    "normalize_pads",
+    "onnx_deconv_pads",
+    "per_axis",
+    "pool_output_shape",
+    "pool_output_size",
+    "resolve_all_pads",
+    "resolve_pads",
+]
