@@ -1,5 +1,11 @@
-"""Run the deconvolution code of 2014-2017 today, with the same numbers."""
+"""Run the deconvolution code of 2014-2017 today, with the same numbers.
 
+``import deconv_legacy`` makes Aesara's own ``conv2d`` compile and train (see `deconv_legacy.engine.rewrites`). The
+rooms are imported by name: ``geometry``, ``layers``, ``networks``, ``training``, ``caffe``, ``theano``, ``tf``,
+``testing``.
+"""
+
+from deconv_legacy import engine, geometry
 from deconv_legacy._version import __version__
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "engine", "geometry"]

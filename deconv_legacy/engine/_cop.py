@@ -125,9 +125,13 @@ def as_size_vector(op: str, name: str, sizes: Any, ndim: int) -> Any:
     else:
         sizes = tuple(sizes)
         if len(sizes) != ndim:
-            raise SizeError(f"{name} has {len(sizes)} entries, one for each of {ndim} axes is needed", where=op)
+            raise SizeError(
+                f"{name} has {len(sizes)} entries, one for each of {ndim} axes is needed", where=op
+            )
         known = [size for size in sizes if not isinstance(size, at.Variable)]
-        if any(isinstance(s, (bool, np.bool_)) or not isinstance(s, (int, np.integer)) or s < 0 for s in known):
+        if any(
+            isinstance(s, (bool, np.bool_)) or not isinstance(s, (int, np.integer)) or s < 0 for s in known
+        ):
             raise SizeError(f"{name} {sizes} must be non-negative integers or symbolic", where=op)
         if len(known) == len(sizes):
             return at.constant(np.asarray(sizes, np.int64), dtype="int64")

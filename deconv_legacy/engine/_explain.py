@@ -9,7 +9,7 @@ from __future__ import annotations
 from deconv_legacy import geometry
 from deconv_legacy.errors import SizeError
 
-__all__ = ["check_shapes", "convolution"]
+__all__ = ["check_bias", "check_shapes", "convolution"]
 
 
 def check_shapes(op, x, w, y) -> None:
@@ -35,7 +35,9 @@ def check_shapes(op, x, w, y) -> None:
         )
     for axis, k in enumerate(w[2:], 2):
         if k is not None and k < 1:
-            raise SizeError(f"the filters of shape {_shape(w)} have {k} taps on axis {axis}", axis=axis, where=where)
+            raise SizeError(
+                f"the filters of shape {_shape(w)} have {k} taps on axis {axis}", axis=axis, where=where
+            )
     if y is not None:
         if differ(y[1], w[0]):
             raise SizeError(
@@ -46,8 +48,7 @@ def check_shapes(op, x, w, y) -> None:
         if differ(x[0], y[0]):
             raise SizeError(f"batches of {x[0]} and {y[0]} images must be equal", axis=0, where=where)
     try:
-        sizes = geometry.conv_output_sizes(x[2:], w[2:], op.stride, op.border_mode, op.dilation)
-        for axis, out in enumerate(sizes, 2):
+        for axis, out in enumerate(op.out_sizes(x[2:], w[2:]), 2):
             if y is None or not differ(y[axis], out):
                 continue
             if op.direction == "input gradient":
@@ -56,12 +57,12 @@ def check_shapes(op, x, w, y) -> None:
                     y[axis],
                     w[axis],
                     op.stride[axis - 2],
-                    op.border_mode if isinstance(op.border_mode, str) else op.border_mode[axis - 2],
+                    op.border_mode[axis - 2],
                     op.dilation[axis - 2],
                     axis=axis,
                 )
             raise SizeError(
-                f"on axis {axis} an input of size {x[axis]} and filters of size {w[axis]} give an output of size "
+                f"axis {axis}: an input of size {x[axis]} and filters of size {w[axis]} give an output of size "
                 f"{out}, not {y[axis]}",
                 axis=axis,
                 actual=y[axis],
@@ -71,16 +72,27 @@ def check_shapes(op, x, w, y) -> None:
         raise error.at(where) from None
 
 
+def check_bias(op, w, b) -> None:
+    """Raise unless the bias has one number per filter."""
+    if w[0] != b[0]:
+        raise SizeError(
+            f"a bias of {b[0]} numbers for {w[0]} filters of shape {_shape(w)}", axis=0, where=str(op)
+        )
+
+
 def _shape(shape) -> str:
     return "(" + ", ".join("?" if n is None else str(n) for n in shape) + ")"
 
 
-def convolution(spec, direction, a, b, size) -> None:
-    """Called by c/convolution.h with `Op.spec`, the direction, the shapes of both tensors and the size input."""
+def convolution(numbers, direction, a, b, size) -> None:
+    """Called by c/convolution.h with `Op.numbers`, the direction, the shapes of both tensors and the size input."""
     from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient
 
     kinds = {cls.direction: cls for cls in (Conv, ConvInputGradient, ConvWeightGradient)}
-    op = kinds[direction].from_spec(spec)
+    op = kinds.get(direction, Conv).from_numbers(numbers)
+    if direction == "bias":
+        check_bias(op, a, b)
+        return
     if direction == "forward":
         check_shapes(op, a, b, None)
         return

@@ -20,13 +20,23 @@ def _taps(kernel: Ints, out: Ints, stride: Ints, dilation: Ints, flip: bool) -> 
     """For each tap: its index in the filter, and the slices of the padded input that it meets."""
     for tap in np.ndindex(*kernel):
         window = tuple(
-            slice(t * d, t * d + (o - 1) * s + 1, s) for t, o, s, d in zip(tap, out, stride, dilation, strict=True)
+            slice(t * d, t * d + (o - 1) * s + 1, s)
+            for t, o, s, d in zip(tap, out, stride, dilation, strict=True)
         )
         index = tuple(k - 1 - t for k, t in zip(kernel, tap, strict=True)) if flip else tap
         yield (..., *index), (slice(None), slice(None), *window)
 
 
-def conv(x: np.ndarray, w: np.ndarray, out: Ints, pads: Pairs, stride: Ints, dilation: Ints, groups: int, flip: bool):
+def conv(
+    x: np.ndarray,
+    w: np.ndarray,
+    out: Ints,
+    pads: Pairs,
+    stride: Ints,
+    dilation: Ints,
+    groups: int,
+    flip: bool,
+):
     """y (N, M, *out) from x (N, C, *in) and w (M, C/groups, *kernel)."""
     batch, channels, filters = x.shape[0], w.shape[1], w.shape[0] // groups
     padded = np.pad(x, ((0, 0), (0, 0), *pads))
@@ -38,7 +48,14 @@ def conv(x: np.ndarray, w: np.ndarray, out: Ints, pads: Pairs, stride: Ints, dil
 
 
 def conv_input_gradient(
-    w: np.ndarray, y: np.ndarray, size: Ints, pads: Pairs, stride: Ints, dilation: Ints, groups: int, flip: bool
+    w: np.ndarray,
+    y: np.ndarray,
+    size: Ints,
+    pads: Pairs,
+    stride: Ints,
+    dilation: Ints,
+    groups: int,
+    flip: bool,
 ):
     """x (N, C, *size) from w (M, C/groups, *kernel) and y (N, M, *out)."""
     batch, channels, filters, out = y.shape[0], w.shape[1], w.shape[0] // groups, y.shape[2:]
@@ -53,7 +70,14 @@ def conv_input_gradient(
 
 
 def conv_weight_gradient(
-    x: np.ndarray, y: np.ndarray, kernel: Ints, pads: Pairs, stride: Ints, dilation: Ints, groups: int, flip: bool
+    x: np.ndarray,
+    y: np.ndarray,
+    kernel: Ints,
+    pads: Pairs,
+    stride: Ints,
+    dilation: Ints,
+    groups: int,
+    flip: bool,
 ):
     """w (M, C/groups, *kernel) from x (N, C, *in) and y (N, M, *out)."""
     batch, channels, filters, out = x.shape[0], x.shape[1] // groups, y.shape[1] // groups, y.shape[2:]

@@ -18,9 +18,16 @@ from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
 
-__all__ = ["Conv", "ConvInputGradient", "ConvWeightGradient", "conv", "conv_input_gradient", "conv_weight_gradient"]
+__all__ = [
+    "Conv",
+    "ConvInputGradient",
+    "ConvWeightGradient",
+    "conv",
+    "conv_input_gradient",
+    "conv_weight_gradient",
+]
 
-_MODES = ("explicit", "half", "full", "same", "same_lower")
+_MODES = ("explicit", "half", "full", "same", "same_lower")  # in the order of c/convolution.h
 
 
 class _ConvOp(EngineOp):
@@ -30,34 +37,43 @@ class _ConvOp(EngineOp):
     c_files = ("convolution.h",)
     uses_blas = True
     direction: ClassVar[str]
+    relu = False
 
     def __init__(self, ndim, border_mode="valid", stride=1, dilation=1, groups=1, flip=False):
         if ndim not in (1, 2, 3):
             raise SizeError(f"{ndim} spatial axes; 1, 2 or 3 are served", where=type(self).__name__)
         self.ndim = ndim
-        self.border_mode = geometry.normalize_border_mode(border_mode, ndim)
+        modes = geometry.normalize_border_mode(border_mode, ndim)
+        self.border_mode = tuple((0, 0) if mode == "valid" else mode for mode in modes)
         self.stride = geometry.per_axis(stride, ndim, "stride", minimum=1)
         self.dilation = geometry.per_axis(dilation, ndim, "dilation", minimum=1)
         (self.groups,) = geometry.per_axis(groups, 1, "groups", minimum=1)
         self.flip = bool(flip)
 
     def numbers(self) -> list[int]:
-        """ndim, groups, flip, mode, then stride, dilation, before, after: three numbers each, leading axes first."""
+        """ndim, groups, flip, relu, then mode, stride, dilation, before, after: three each, leading axes first."""
+        pads = [(0, 0) if isinstance(mode, str) else mode for mode in self.border_mode]
+        modes = [_MODES.index(mode if isinstance(mode, str) else "explicit") for mode in self.border_mode]
+        numbers = [self.ndim, self.groups, int(self.flip), int(self.relu)]
         missing = 3 - self.ndim
-        explicit = not isinstance(self.border_mode, str)
-        pads = self.border_mode if explicit else ((0, 0),) * self.ndim
-        mode = _MODES.index("explicit" if explicit else self.border_mode)
-        numbers = [self.ndim, self.groups, int(self.flip), mode]
-        for values, neutral in ((self.stride, 1), (self.dilation, 1), *((side, 0) for side in zip(*pads, strict=True))):
+        for values, neutral in (
+            (modes, 0),
+            (self.stride, 1),
+            (self.dilation, 1),
+            ([before for before, _ in pads], 0),
+            ([after for _, after in pads], 0),
+        ):
             numbers += [neutral] * missing + list(values)
         return numbers
 
     @classmethod
-    def from_spec(cls, spec) -> _ConvOp:
-        """The Op that `spec` describes."""
-        ndim, groups, flip, mode = spec[:4]
-        stride, dilation, before, after = (tuple(spec[i + 3 - ndim : i + 3]) for i in (4, 7, 10, 13))
-        border_mode = tuple(zip(before, after, strict=True)) if mode == 0 else _MODES[mode]
+    def from_numbers(cls, numbers) -> _ConvOp:
+        """The Op whose `numbers` these are."""
+        ndim, groups, flip, _ = numbers[:4]
+        modes, stride, dilation, before, after = (numbers[i + 3 - ndim : i + 3] for i in range(4, 19, 3))
+        border_mode = [
+            (b, a) if mode == 0 else _MODES[mode] for mode, b, a in zip(modes, before, after, strict=True)
+        ]
         return cls(ndim, border_mode, stride, dilation, groups, bool(flip))
 
     def __str__(self) -> str:
@@ -66,13 +82,25 @@ class _ConvOp(EngineOp):
         shown += [f"groups={self.groups}"] if self.groups > 1 else []
         return f"{type(self).__name__}{{{', '.join(shown)}{', flip' if self.flip else ''}}}"
 
-    # Sizes known when the graph is built
+    def _per_axis(self, size, kernel):
+        return zip(size, kernel, self.stride, self.border_mode, self.dilation, strict=True)
 
-    def _pads(self, size, kernel):
-        return geometry.resolve_pads(self.border_mode, size, kernel, self.stride, self.dilation)
+    def out_sizes(self, size, kernel) -> tuple[int | None, ...]:
+        """Spatial sizes of y, None where those of x or w are."""
+        return tuple(
+            None if k is None else geometry.conv_output_size(n, k, s, mode, d, axis=axis)
+            for axis, (n, k, s, mode, d) in enumerate(self._per_axis(size, kernel), 2)
+        )
 
-    def _out_sizes(self, size, kernel):
-        return geometry.conv_output_sizes(size, kernel, self.stride, self.border_mode, self.dilation)
+    def _symbolic_out_sizes(self, size, kernel):
+        formulas = geometry.formulas
+        for n, k, s, mode, d in self._per_axis(size, kernel):
+            if mode in ("same", "same_lower"):
+                yield formulas.same(n, s)
+                continue
+            extent = formulas.dilated(k, d)
+            pads = {"half": 2 * (extent // 2), "full": 2 * (extent - 1)}
+            yield formulas.conv(n, extent, s, pads[mode] if isinstance(mode, str) else sum(mode))
 
     def _check(self, x_shape, w_shape, y_shape):
         """What is known of the three shapes must agree."""
@@ -82,7 +110,8 @@ class _ConvOp(EngineOp):
         return cls(self.ndim, self.border_mode, self.stride, self.dilation, self.groups, self.flip)
 
     def _numpy_arguments(self, size, kernel):
-        return self._pads(size, kernel), self.stride, self.dilation, self.groups, self.flip
+        pads = geometry.resolve_all_pads(self.border_mode, size, kernel, self.stride, self.dilation)
+        return pads, self.stride, self.dilation, self.groups, self.flip
 
     def R_op(self, inputs, eval_points):
         # bilinear in the two tensors; the sizes carry nothing
@@ -114,18 +143,18 @@ class Conv(_ConvOp):
         x, w = at.cast(x, dtype), at.cast(w, dtype)
         x_shape, w_shape = x.type.shape, w.type.shape
         self._check(x_shape, w_shape, None)
-        shape = (x_shape[0], w_shape[0], *self._out_sizes(x_shape[2:], w_shape[2:]))
+        shape = (x_shape[0], w_shape[0], *self.out_sizes(x_shape[2:], w_shape[2:]))
         return aesara.graph.basic.Apply(self, [x, w], [at.TensorType(dtype, shape=shape)()])
 
     def perform(self, node, inputs, output_storage, params=None):
         x, w = inputs
         self._check(x.shape, w.shape, None)
-        out = self._out_sizes(x.shape[2:], w.shape[2:])
+        out = self.out_sizes(x.shape[2:], w.shape[2:])
         output_storage[0][0] = _taps.conv(x, w, out, *self._numpy_arguments(x.shape[2:], w.shape[2:]))
 
     def infer_shape(self, fgraph, node, shapes):
         (x, w) = shapes
-        return [(x[0], w[0], *self._out_sizes(x[2:], w[2:]))]
+        return [(x[0], w[0], *self._symbolic_out_sizes(x[2:], w[2:]))]
 
     def L_op(self, inputs, outputs, gradients):
         x, w = inputs
@@ -134,6 +163,44 @@ class Conv(_ConvOp):
             self._sibling(ConvInputGradient)(w, g, _spatial_shape(x)),
             self._sibling(ConvWeightGradient)(x, g, _spatial_shape(w)),
         ]
+
+
+class FusedConv(_ConvOp):
+    """``relu(w * x + b)`` or ``w * x + b`` in one pass over memory; b is ``(M,)``.
+
+    Only the rewrites build it, after gradients have been taken.
+    """
+
+    __props__ = (*_ConvOp.__props__, "relu")
+    c_function = "conv_fused"
+    direction = "forward"
+
+    def __init__(self, ndim, border_mode="valid", stride=1, dilation=1, groups=1, flip=False, relu=False):
+        super().__init__(ndim, border_mode, stride, dilation, groups, flip)
+        self.relu = bool(relu)
+
+    @classmethod
+    def of(cls, op: Conv, relu: bool) -> FusedConv:
+        return cls(op.ndim, op.border_mode, op.stride, op.dilation, op.groups, op.flip, relu)
+
+    def make_node(self, x, w, b):
+        plain = self._sibling(Conv).make_node(x, w)
+        b = as_float_tensor(str(self), "the bias", b, 1)
+        if b.dtype != plain.outputs[0].dtype:
+            raise TypeError(f"{self}: a bias of dtype {b.dtype} for a result of {plain.outputs[0].dtype}")
+        return aesara.graph.basic.Apply(self, [*plain.inputs, b], [plain.outputs[0].type()])
+
+    def perform(self, node, inputs, output_storage, params=None):
+        x, w, b = inputs
+        _explain.check_bias(self, w.shape, b.shape)
+        self._sibling(Conv).perform(node, [x, w], output_storage)
+        y = output_storage[0][0]
+        y += b.reshape(-1, *(1,) * self.ndim)
+        if self.relu:
+            np.maximum(y, 0, out=y)
+
+    def infer_shape(self, fgraph, node, shapes):
+        return self._sibling(Conv).infer_shape(fgraph, node, shapes[:2])
 
 
 class ConvInputGradient(_ConvOp):
@@ -161,7 +228,9 @@ class ConvInputGradient(_ConvOp):
         w, y, size = inputs
         size = tuple(int(n) for n in size)
         self._check((y.shape[0], w.shape[1] * self.groups, *size), w.shape, y.shape)
-        output_storage[0][0] = _taps.conv_input_gradient(w, y, size, *self._numpy_arguments(size, w.shape[2:]))
+        output_storage[0][0] = _taps.conv_input_gradient(
+            w, y, size, *self._numpy_arguments(size, w.shape[2:])
+        )
 
     def infer_shape(self, fgraph, node, shapes):
         w, y, _ = shapes
@@ -200,7 +269,9 @@ class ConvWeightGradient(_ConvOp):
         x, y, kernel = inputs
         kernel = tuple(int(k) for k in kernel)
         self._check(x.shape, (y.shape[1], x.shape[1] // self.groups, *kernel), y.shape)
-        output_storage[0][0] = _taps.conv_weight_gradient(x, y, kernel, *self._numpy_arguments(x.shape[2:], kernel))
+        output_storage[0][0] = _taps.conv_weight_gradient(
+            x, y, kernel, *self._numpy_arguments(x.shape[2:], kernel)
+        )
 
     def infer_shape(self, fgraph, node, shapes):
         x, y, _ = shapes
@@ -253,7 +324,9 @@ def conv(x: Any, w: Any, *, border_mode="valid", stride=1, dilation=1, groups=1,
     return Conv(x.ndim - 2, border_mode, stride, dilation, groups, flip)(x, w)
 
 
-def conv_input_gradient(w: Any, y: Any, size: Any, *, border_mode="valid", stride=1, dilation=1, groups=1, flip=False):
+def conv_input_gradient(
+    w: Any, y: Any, size: Any, *, border_mode="valid", stride=1, dilation=1, groups=1, flip=False
+):
     """The deconvolution: the gradient of `conv` with respect to its input, applied to `y` ``(N, M, *out)``.
 
     `w` ``(M, C / groups, *kernel)`` are the filters of the forward convolution, `size` the spatial sizes of the
@@ -270,7 +343,9 @@ def conv_input_gradient(w: Any, y: Any, size: Any, *, border_mode="valid", strid
     return ConvInputGradient(y.ndim - 2, border_mode, stride, dilation, groups, flip)(w, y, size)
 
 
-def conv_weight_gradient(x: Any, y: Any, kernel: Any, *, border_mode="valid", stride=1, dilation=1, groups=1, flip=False):
+def conv_weight_gradient(
+    x: Any, y: Any, kernel: Any, *, border_mode="valid", stride=1, dilation=1, groups=1, flip=False
+):
     """The gradient of `conv` with respect to its filters, ``(M, C / groups, *kernel)``, from `x` and `y`'s gradient.
 
     `kernel` are the spatial sizes of the filters; the other arguments are those of `conv`.

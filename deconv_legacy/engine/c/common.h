@@ -33,7 +33,7 @@ inline int max_threads() {
 struct Array {
   PyArrayObject *a;
   /* The same numbers in C order; no copy when they are so already. */
-  explicit Array(PyArrayObject *source) : a(PyArray_GETCONTIGUOUS(source)) {}
+  explicit Array(PyArrayObject *source) : a(source ? PyArray_GETCONTIGUOUS(source) : NULL) {}
   ~Array() { Py_XDECREF(a); }
   operator bool() const { return a != NULL; }
   idx dim(int i) const { return PyArray_DIM(a, i); }

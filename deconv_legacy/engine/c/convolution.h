@@ -7,25 +7,26 @@
 
 namespace dl {
 
-enum BorderMode { EXPLICIT = 0, HALF = 1, FULL = 2, SAME = 3, SAME_LOWER = 4 };
+enum BorderMode { EXPLICIT = 0, /* or valid */ HALF = 1, FULL = 2, SAME = 3, SAME_LOWER = 4 };
 
 struct Conv {
-  idx groups, flip, mode;
-  idx stride[3], dilation[3], before[3], after[3];
+  idx groups, flip, relu;
+  idx mode[3], stride[3], dilation[3], before[3], after[3];
   idx in[3], kernel[3], out[3];
   idx batch, channels, filters; /* channels and filters of one group */
   idx taps, in_plane, out_plane;
 
-  /* spec: ndim, groups, flip, mode, then stride, dilation, before, after, three numbers each. */
+  /* spec: ndim, groups, flip, relu, then mode, stride, dilation, before, after, three numbers each. */
   explicit Conv(const npy_int64 *spec) {
     groups = spec[1];
     flip = spec[2];
-    mode = spec[3];
+    relu = spec[3];
     for (int a = 0; a < 3; a++) {
-      stride[a] = spec[4 + a];
-      dilation[a] = spec[7 + a];
-      before[a] = spec[10 + a];
-      after[a] = spec[13 + a];
+      mode[a] = spec[4 + a];
+      stride[a] = spec[7 + a];
+      dilation[a] = spec[10 + a];
+      before[a] = spec[13 + a];
+      after[a] = spec[16 + a];
     }
   }
 
@@ -39,16 +40,16 @@ struct Conv {
     for (int a = 0; a < 3; a++) {
       if (kernel[a] < 1 || in[a] < 0) return false;
       idx extent = dilation[a] * (kernel[a] - 1) + 1;
-      if (mode == HALF) {
+      if (mode[a] == HALF) {
         before[a] = after[a] = extent / 2;
-      } else if (mode == FULL) {
+      } else if (mode[a] == FULL) {
         before[a] = after[a] = extent - 1;
-      } else if (mode == SAME || mode == SAME_LOWER) {
+      } else if (mode[a] == SAME || mode[a] == SAME_LOWER) {
         idx n = ceil_div(in[a], stride[a]);
         idx total = (n - 1) * stride[a] + extent - in[a];
         if (total < 0 || in[a] == 0) total = 0;
         idx less = total / 2;
-        before[a] = mode == SAME ? less : total - less;
+        before[a] = mode[a] == SAME ? less : total - less;
         after[a] = total - before[a];
       }
       idx room = in[a] + before[a] + after[a] - extent;
@@ -219,11 +220,33 @@ inline const T *gather(const Conv &p, const T *y, idx group, idx m0, idx count, 
   return buffer;
 }
 
-/* y = w * x. */
-template <typename T> bool forward(const Conv &p, const T *x, const T *w, T *y) {
+/* What is done to an output tile while it is still in the cache: add the bias, cut off below zero.
+   `!(v <= 0)` keeps a NaN. */
+template <typename T> struct Epilogue {
+  const T *bias; /* one number per filter, or NULL */
+  bool relu;
+  void operator()(T *y, idx rows, idx columns, idx ld, idx first) const {
+    if (!bias && !relu) return;
+    for (idx m = 0; m < rows; m++, y += ld) {
+      const T b = bias ? bias[first + m] : T(0);
+      if (relu)
+        for (idx j = 0; j < columns; j++) {
+          const T v = y[j] + b;
+          y[j] = v <= T(0) ? T(0) : v;
+        }
+      else
+        for (idx j = 0; j < columns; j++) y[j] += b;
+    }
+  }
+};
+
+/* y = w * x, then the epilogue. */
+template <typename T> bool forward(const Conv &p, const T *x, const T *w, const Epilogue<T> &finish, T *y) {
   const idx rows = p.channels * p.taps;
   if (rows == 0) {
-    std::memset(y, 0, p.batch * p.groups * p.filters * p.out_plane * sizeof(T));
+    const idx planes = p.groups * p.filters;
+    std::memset(y, 0, p.batch * planes * p.out_plane * sizeof(T));
+    for (idx b = 0; b < p.batch; b++) finish(y + b * planes * p.out_plane, planes, p.out_plane, p.out_plane, 0);
     return true;
   }
   BlasThreads blas;
@@ -258,6 +281,7 @@ template <typename T> bool forward(const Conv &p, const T *x, const T *w, T *y) 
         gemm('N', 'N', t.width(), count, channels * p.taps, columns_, ld,
              w + (group * p.filters + m0) * rows + c0 * p.taps, rows, c0 == 0 ? T(0) : T(1), product, ldp);
       }
+      finish(product, count, t.width(), ldp, group * p.filters + m0);
       if (t.images > 1)
         for (idx b = 0; b < t.images; b++)
           for (idx m = 0; m < count; m++)
@@ -384,26 +408,33 @@ inline bool groups_fit(const Conv &p, idx channels, idx filters) {
 #define DL_NONE (Py_INCREF(Py_None), Py_None)
 
 template <typename T>
-int conv_forward(PyArrayObject *x_, PyArrayObject *w_, PyArrayObject **out, PyArrayObject *spec) {
+int conv_fused(PyArrayObject *x_, PyArrayObject *w_, PyArrayObject *bias_, PyArrayObject **out, PyArrayObject *spec) {
   Conv p(data<npy_int64>(spec));
   const int nd = static_cast<int>(data<npy_int64>(spec)[0]);
-  Array x(x_), w(w_);
-  if (!x || !w) return 1;
+  Array x(x_), w(w_), bias(bias_);
+  if (!x || !w || (bias_ && !bias)) return 1;
   Conv::spatial(PyArray_DIMS(x.a) + 2, nd, p.in);
   Conv::spatial(PyArray_DIMS(w.a) + 2, nd, p.kernel);
   p.batch = x.dim(0);
   p.filters = w.dim(0) / p.groups;
   p.channels = w.dim(1);
   if (!groups_fit(p, x.dim(1), w.dim(0)) || !p.resolve()) return conv_error(spec, "forward", x.a, w.a, DL_NONE);
+  if (bias && bias.dim(0) != w.dim(0)) return conv_error(spec, "bias", w.a, bias.a, DL_NONE);
+  const Epilogue<T> finish = {bias ? data<T>(bias.a) : NULL, p.relu != 0};
   idx dims[5] = {p.batch, w.dim(0)};
   for (int a = 0; a < nd; a++) dims[2 + a] = p.out[3 - nd + a];
   if (!prepare<T>(out, nd + 2, dims)) return 1;
   bool ok;
   Py_BEGIN_ALLOW_THREADS
-  ok = forward<T>(p, data<T>(x.a), data<T>(w.a), data<T>(*out));
+  ok = forward<T>(p, data<T>(x.a), data<T>(w.a), finish, data<T>(*out));
   Py_END_ALLOW_THREADS
   if (!ok) PyErr_NoMemory();
   return ok ? 0 : 1;
+}
+
+template <typename T>
+int conv_forward(PyArrayObject *x, PyArrayObject *w, PyArrayObject **out, PyArrayObject *spec) {
+  return conv_fused<T>(x, w, NULL, out, spec);
 }
 
 template <typename T>

@@ -1,0 +1,139 @@
+"""`compile`: Aesara's ``function`` with a choice of backend, a word while C code is compiled, and clear errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from deconv_legacy.engine._aesara import aesara, have_compiler
+
+__all__ = ["BACKENDS", "NoCompilerWarning", "compile"]
+
+BACKENDS = ("c", "numpy")
+
+_HOW_TO_INSTALL = (
+    "install one for speed (Debian/Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; "
+    "conda: conda install gxx_linux-64; macOS: xcode-select --install)"
+)
+
+
+class NoCompilerWarning(UserWarning):
+    """No C++ compiler was found, so everything runs on NumPy."""
+
+
+_warned = False
+
+
+def _warn_once() -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"no C++ compiler was found: everything runs on NumPy, several times slower; {_HOW_TO_INSTALL}",
+            NoCompilerWarning,
+            stacklevel=3,
+        )
+
+
+def _modules(folder: Path) -> int:
+    """How many compiled modules the cache holds."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(entry.name.startswith("tmp") for entry in entries)
+    except OSError:
+        return 0
+
+
+@contextlib.contextmanager
+def _progress(enabled: bool) -> Iterator[None]:
+    """While the body compiles modules, say so on stderr: at once on a terminal, once elsewhere.
+
+    Aesara has no hook for it; a thread looks at the cache folder, where each new module appears.
+    """
+    if not enabled:
+        yield
+        return
+    folder = Path(aesara.config.compiledir)
+    before, start, done = _modules(folder), time.monotonic(), threading.Event()
+    terminal = sys.stderr.isatty()
+
+    def watch() -> None:
+        told = -1
+        while not done.wait(0.5):
+            new = _modules(folder) - before
+            if new <= 0 or new == told or (told >= 0 and not terminal):
+                continue
+            told = new
+            seconds = time.monotonic() - start
+            text = f"compiling C code, once for this machine (kept in {folder})"
+            if terminal:
+                text = f"\r{text}: {new} modules, {seconds:.0f} s "
+            print(text, end="" if terminal else "\n", file=sys.stderr, flush=True)
+        if told >= 0 and terminal:
+            print(file=sys.stderr, flush=True)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def mode_of(backend: str | None) -> Any:
+    """The Aesara mode of a backend: ``"c"`` (also the default), or ``"numpy"``, which uses no compiled code."""
+    if backend not in (None, *BACKENDS):
+        raise ValueError(f"backend {backend!r} is unknown; legal are {', '.join(map(repr, BACKENDS))}")
+    if backend == "numpy":
+        # rewrites that would put in Ops which exist in C only
+        return aesara.compile.mode.Mode("py", "fast_run").excluding(
+            "cxx_only", "BlasOpt", "inplace", "fusion"
+        )
+    if not have_compiler():
+        _warn_once()
+        return mode_of("numpy")
+    return aesara.compile.mode.get_default_mode()
+
+
+def compile(
+    inputs: Any,
+    outputs: Any = None,
+    *,
+    updates: Any = None,
+    givens: Any = None,
+    backend: str | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Any:
+    """A callable that computes `outputs` from `inputs`, as ``aesara.function`` does.
+
+    Parameters
+    ----------
+    inputs, outputs, updates, givens, options
+        As in ``aesara.function``.
+    backend
+        ``"c"``: compiled code for every Op that has it (the default); ``"numpy"``: none at all. Without a compiler
+        the default is ``"numpy"``, after one `NoCompilerWarning`.
+    progress
+        Say on stderr when C code must be compiled first, which happens once for each kind of Op on a machine.
+        Several processes may compile at the same time; they share the cache.
+
+    Examples
+    --------
+    >>> from deconv_legacy.engine import aesara, compile, relu
+    >>> x = aesara.tensor.vector("x", dtype="float64")
+    >>> compile([x], relu(x), backend="numpy")([-1.0, 2.0])
+    array([0., 2.])
+    """
+    if "mode" not in options:
+        options["mode"] = mode_of(backend)
+    with _progress(progress and have_compiler() and backend != "numpy"):
+        return aesara.function(inputs, outputs, updates=updates, givens=givens, **options)

@@ -1,0 +1,121 @@
+"""Graph rewrites: Aesara's abstract convolutions become ours, and a bias and a ReLU join their convolution.
+
+Registered when the package is imported, under the name ``deconv_legacy``; a mode may exclude that name.
+"""
+
+from __future__ import annotations
+
+from deconv_legacy.engine._aesara import aesara
+from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
+from deconv_legacy.engine.relu import Relu
+
+at = aesara.tensor
+abstract = aesara.tensor.nnet.abstract_conv
+node_rewriter = aesara.graph.rewriting.basic.node_rewriter
+copy_stack_trace = aesara.graph.rewriting.basic.copy_stack_trace
+
+__all__ = ["register"]
+
+_OURS = {
+    abstract.AbstractConv2d: Conv,
+    abstract.AbstractConv3d: Conv,
+    abstract.AbstractConv2d_gradInputs: ConvInputGradient,
+    abstract.AbstractConv3d_gradInputs: ConvInputGradient,
+    abstract.AbstractConv2d_gradWeights: ConvWeightGradient,
+    abstract.AbstractConv3d_gradWeights: ConvWeightGradient,
+}
+
+
+@node_rewriter(list(_OURS))
+def use_our_convolutions(fgraph, node):
+    """Replace an AbstractConv node of Aesara by the Op of this engine that computes it."""
+    op = node.op
+    if op.unshared or any(v.dtype not in ("float32", "float64") for v in node.inputs[:2]):
+        return None
+    ours = _OURS[type(op)](
+        op.convdim, op.border_mode, op.subsample, op.filter_dilation, op.num_groups, op.filter_flip
+    )
+    result = ours(*node.inputs)
+    if result.dtype != node.outputs[0].dtype:
+        result = at.cast(result, node.outputs[0].dtype)
+    if not node.outputs[0].type.is_super(result.type):
+        result = node.outputs[0].type.filter_variable(result, allow_convert=True)
+    copy_stack_trace(node.outputs[0], result)
+    return [result]
+
+
+def _bias_of(variable, ndim):
+    """The vector b of ``b.dimshuffle('x', 0, 'x', ...)``; None for anything else."""
+    node = variable.owner
+    if node is None or not isinstance(node.op, at.elemwise.DimShuffle):
+        return None
+    if node.op.new_order != ("x", 0, *("x",) * ndim) or node.inputs[0].ndim != 1:
+        return None
+    return node.inputs[0]
+
+
+def _only_client(fgraph, variable):
+    return len(fgraph.clients[variable]) == 1
+
+
+@node_rewriter([aesara.tensor.elemwise.Elemwise])
+def fuse_bias(fgraph, node):
+    """``conv(x, w) + b`` in one pass, where nothing else reads the plain convolution."""
+    if not isinstance(node.op.scalar_op, aesara.scalar.Add) or len(node.inputs) != 2:
+        return None
+    for plain, other in (node.inputs, node.inputs[::-1]):
+        if plain.owner is None or not isinstance(plain.owner.op, Conv) or not _only_client(fgraph, plain):
+            continue
+        bias = _bias_of(other, plain.owner.op.ndim)
+        # a bias of one number for many filters is a broadcast, which the fused Op does not do
+        if bias is None or bias.dtype != plain.dtype or bias.type.shape[0] == 1:
+            continue
+        result = FusedConv.of(plain.owner.op, relu=False)(*plain.owner.inputs, bias)
+        if not node.outputs[0].type.is_super(result.type):
+            return None
+        copy_stack_trace(node.outputs[0], result)
+        return [result]
+    return None
+
+
+@node_rewriter([Relu])
+def fuse_relu(fgraph, node):
+    """``relu(conv(x, w) + b)`` in one pass, where nothing else reads what is inside."""
+    (value,) = node.inputs
+    inner = value.owner
+    if (
+        inner is None
+        or not isinstance(inner.op, FusedConv)
+        or inner.op.relu
+        or not _only_client(fgraph, value)
+    ):
+        return None
+    result = FusedConv.of(inner.op, relu=True)(*inner.inputs)
+    if not node.outputs[0].type.is_super(result.type):
+        return None
+    copy_stack_trace(node.outputs[0], result)
+    return [result]
+
+
+def register() -> None:
+    """Add the rewrites to Aesara's database, once."""
+    from aesara.compile.mode import optdb
+    from aesara.graph.rewriting.basic import in2out
+
+    if "deconv_legacy_convolutions" in optdb._names:
+        return
+    optdb.register(
+        "deconv_legacy_convolutions",
+        in2out(use_our_convolutions, name="deconv_legacy_convolutions"),
+        "fast_run",
+        "fast_compile",
+        "deconv_legacy",
+        position=1.9,  # before specialize_device, where Aesara's own convolutions would be tried
+    )
+    optdb.register(
+        "deconv_legacy_fusion",
+        in2out(fuse_bias, fuse_relu, name="deconv_legacy_fusion"),
+        "fast_run",
+        "deconv_legacy",
+        position=48.5,  # after all algebra, before Aesara fuses elementwise Ops (49)
+    )
