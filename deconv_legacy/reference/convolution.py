@@ -225,7 +225,7 @@ def conv_matrix(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """The matrix C with ``C @ x.ravel()`` the convolution of one image and ``C.T @ g.ravel()`` the deconvolution.
+    """The matrix C: ``C @ x.ravel()`` is the convolution of one image, ``C.T @ g.ravel()`` the deconvolution.
 
     Built column by column: column ``q`` is the convolution of the image that is 1 at ``q`` and 0 elsewhere.
 
