@@ -83,16 +83,12 @@ def per_axis(value: Any, ndim: int, name: str, minimum: int | None = None) -> tu
     if items is None:
         return (as_int(value, name, minimum),) * ndim
     if len(items) != ndim:
-        raise SizeError(
-            f"`{name}` (={value!r}) has {len(items)} values; one, or {ndim} in a sequence, are legal"
-        )
+        raise SizeError(f"`{name}` (={value!r}) has {len(items)} values; one, or {ndim} in a sequence, are legal")
     for axis, item in enumerate(items):
         try:
             as_int(item, name, minimum)
         except SizeError as error:
-            raise SizeError(
-                f"`{name}` (={value!r}): every value must be {_legal(minimum)}", axis=axis
-            ) from error
+            raise SizeError(f"`{name}` (={value!r}): every value must be {_legal(minimum)}", axis=axis) from error
     return tuple(operator.index(item) for item in items)
 
 

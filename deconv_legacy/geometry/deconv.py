@@ -259,9 +259,7 @@ def deconv_default_size(
     s, d, k = as_int(stride, "stride", 1), as_int(dilation, "dilation", 1), dilated_kernel(kernel, dilation)
     n = as_size(n, "deconvolution input size", axis=axis)
     if op and convention in ("smallest", "tf"):
-        raise SizeError(
-            f"`output_padding` (={op}) has no meaning in the convention {convention!r}", axis=axis
-        )
+        raise SizeError(f"`output_padding` (={op}) has no meaning in the convention {convention!r}", axis=axis)
     if op >= s and (convention == "keras" or op >= d):
         other = "" if convention == "keras" else f" or the dilation (={d})"
         raise SizeError(f"`output_padding` (={op}) must be smaller than the stride (={s}){other}", axis=axis)
@@ -279,9 +277,7 @@ def deconv_default_size(
         assert pads is not None
         size = formulas.deconv_smallest(n, k, s, sum(pads)) + op
         if convention == "tf" and mode == "valid":
-            size += max(
-                s - k, 0
-            )  # s n + max(k - s, 0) keeps the tail of zeros behind a kernel below the stride
+            size += max(s - k, 0)  # s n + max(k - s, 0) keeps the tail of zeros behind a kernel below the stride
     return check_deconv_output_size(size, n, kernel, s, mode, d, axis=axis)
 
 
@@ -318,9 +314,7 @@ def _forward_size(size: int, kernel: int, stride: int, border_mode: Any, dilatio
         return 0
     pads = resolve_pads(border_mode, size, kernel, stride, dilation)
     assert pads is not None
-    return max(
-        formulas.conv(size, dilated_kernel(kernel, dilation), as_int(stride, "stride", 1), sum(pads)), 0
-    )
+    return max(formulas.conv(size, dilated_kernel(kernel, dilation), as_int(stride, "stride", 1), sum(pads)), 0)
 
 
 def _describe(kernel: int, stride: int, border_mode: Any, dilation: int) -> str:

@@ -13,9 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["conv", "deconv_largest", "deconv_smallest", "dilated", "interp", "pool_ceil", "pool_theano",
-"same",
-           "same_deconv_largest", "same_deconv_smallest", "same_pads", "stretched"]  # fmt: skip
+__all__ = [
+    "conv",
+    "deconv_largest",
+    "deconv_smallest",
+    "dilated",
+    "interp",
+    "pool_ceil",
+    "pool_theano",
+    "same",
+    "same_deconv_largest",
+    "same_deconv_smallest",
+    "same_pads",
+    "stretched",
+]
 
 
 def dilated(kernel: Any, dilation: Any) -> Any:

@@ -223,9 +223,7 @@ def pool_output_size(
     (3, 4, 4)
     """
     if rounding not in POOL_ROUNDINGS:
-        raise SizeError(
-            f"`rounding` (={rounding!r}) is unknown; legal are {', '.join(map(repr, POOL_ROUNDINGS))}"
-        )
+        raise SizeError(f"`rounding` (={rounding!r}) is unknown; legal are {', '.join(map(repr, POOL_ROUNDINGS))}")
     size = as_size(size, "size", axis=axis)
     k = as_int(kernel, "kernel", 1)
     s = k if stride is None else as_int(stride, "stride", 1)
@@ -275,9 +273,7 @@ def pool_output_shape(
         rounding = "ceil"
     return tuple(
         pool_output_size(size, k, s, mode, rounding, axis=axis)
-        for size, k, s, mode, axis in zip(
-            sizes, kernels, strides, modes, axis_numbers(axes, ndim), strict=True
-        )
+        for size, k, s, mode, axis in zip(sizes, kernels, strides, modes, axis_numbers(axes, ndim), strict=True)
     )
 
 
@@ -308,8 +304,7 @@ def crop_range(size: int, target: int, offset: int = 0, *, axis: int | None = No
     if offset + target > size:
         raise SizeError(
             f"{_on(axis)}a crop to {target} cells from offset {offset} ends at {offset + target}, "
-            f"beyond the {size} there are"
-            + ("" if target > size else f"; offsets 0 to {size - target} are legal"),
+            f"beyond the {size} there are" + ("" if target > size else f"; offsets 0 to {size - target} are legal"),
             axis=axis,
         )
     return offset, offset + target
@@ -342,9 +337,7 @@ def _on(axis: int | None) -> str:
     return "" if axis is None else f"axis {axis}: "
 
 
-def _does_not_fit(
-    what: str, k: int, kernel: int, size: int, pads: tuple[int, int], axis: int | None
-) -> SizeError:
+def _does_not_fit(what: str, k: int, kernel: int, size: int, pads: tuple[int, int], axis: int | None) -> SizeError:
     dilation = "" if k == kernel else f" ({kernel} taps, dilated)"
     padding = "" if pads == (0, 0) else f", {size + sum(pads)} with its pads {pads[0]} and {pads[1]}"
     return SizeError(
