@@ -1,4 +1,4 @@
-"""Caffe's HDF5 files: weights in ``/data/<layer>/<index>``; solver states, history in ``/history/<index>``."""
+"""Caffe's HDF5 files: weights in ``/data/<layer>/<index>``; a solver's history in ``/history/<index>``."""
 
 from __future__ import annotations
 

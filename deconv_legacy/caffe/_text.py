@@ -2,8 +2,8 @@
 
 protobuf's own ``text_format`` stops at the first problem, prints floats and non-ASCII text differently from
 C++ (and so from Caffe's own files), and both change with its version; hence this small reader.
-The grammar, as C++ has it: ``name: value`` or ``name { ... }``, the colon optional before a block; ``< >`` for
-blocks; ``[a, b]`` for repeated fields; ``,`` and ``;`` after a field; ``#`` comments; adjacent strings join.
+The grammar, as C++ has it: ``name: value`` or ``name { ... }``, the colon optional before a block; ``< >``
+for blocks; ``[a, b]`` for repeated fields; ``,`` and ``;`` after a field; ``#`` comments; adjacent strings join.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ _TOKEN = re.compile(
 _INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 _DECIMAL = re.compile(r"0|[1-9][0-9]*")
 _FLOAT = re.compile(r"(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?")
-_ESCAPE = re.compile(
-    rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))", re.DOTALL
-)
+_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))", re.DOTALL)
 _SIMPLE_ESCAPES = {
     b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v",
     b"\\": b"\\", b"?": b"?", b"'": b"'", b'"': b'"',
@@ -226,9 +224,7 @@ class _Reader:
             self.unknown_field(token, message.DESCRIPTOR, fields)
             return
         if self.is_foreign is not None and self.is_foreign(field.descriptor):
-            self.foreign.append(
-                (self.place(token), f"{message.DESCRIPTOR.name}.{field.name} (of a fork; kept)")
-            )
+            self.foreign.append((self.place(token), f"{message.DESCRIPTOR.name}.{field.name} (of a fork; kept)"))
         if field.name in seen and not field.repeated:
             self.report(_Problem(f"{field.name!r} is given twice; it takes one value", token))
             message = type(message)()  # read the second value on, to find what else is wrong
@@ -289,9 +285,7 @@ class _Reader:
         first = self.token
         negative = self.take("-") is not None
         return (
-            self.float(field, negative)
-            if field.kind in ("float", "double")
-            else self.integer(field, first, negative)
+            self.float(field, negative) if field.kind in ("float", "double") else self.integer(field, first, negative)
         )
 
     def integer(self, field: _Field, first: _Token, negative: bool) -> int:
@@ -476,9 +470,7 @@ def _unescape(token: _Token) -> bytes:
             return bytes([int(digits, 16)])
         if other is not None:
             if other not in _SIMPLE_ESCAPES:
-                raise _Problem(
-                    f"unknown escape {match.group().decode(errors='replace')!r} in a string", token
-                )
+                raise _Problem(f"unknown escape {match.group().decode(errors='replace')!r} in a string", token)
             return _SIMPLE_ESCAPES[other]
         code = int(short or long, 16)
         if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:

@@ -131,9 +131,7 @@ def read_layers(path: StrPath) -> list[StoredLayer]:
         except _wire.WireError as error:
             if error.inside is None:
                 raise
-            raise _Damage(
-                f"{_where_cut(buffer, size, error.inside, layers)}: {error}; the file is cut short"
-            ) from None
+            raise _Damage(f"{_where_cut(buffer, size, error.inside, layers)}: {error}; the file is cut short") from None
         if not layers:
             raise _Damage("there is no layer in it")
     return layers
@@ -142,11 +140,11 @@ def read_layers(path: StrPath) -> list[StoredLayer]:
 def read_weights(path: StrPath) -> dict[str, list[np.ndarray]]:
     """The weights of a caffemodel (V0, V1 or V2) or of an HDF5 file: layer name -> arrays, in file order.
 
-    Arrays are float32 in the shape of the file: (out, in / group, kh, kw) for a convolution, (in, out / group,
-    kh, kw) for a deconvolution, (out,) for a bias; old files have four axes for every blob, aligned from the
-    end (a bias is 1 x 1 x 1 x out). They are read-only views of the mapped file where possible, maybe
-    unaligned: copy before you hand them to C code. Layers without parameters have an empty list. Of two layers
-    of one name the last stays, as in Caffe.
+    Arrays are float32 in the shape of the file: (out, in / group, kh, kw) for a convolution, (in, out /
+    group, kh, kw) for a deconvolution, (out,) for a bias; old files have four axes for every blob, aligned
+    from the end (a bias is 1 x 1 x 1 x out). They are read-only views of the mapped file where possible,
+    maybe unaligned: copy before you hand them to C code. Layers without parameters have an empty list. Of
+    two layers of one name the last stays, as in Caffe.
 
     Raises
     ------
@@ -415,9 +413,7 @@ def _data_parts(array: np.ndarray) -> list[Any]:
     """The data field of a BlobProto: its key and size, and the floats (no field without floats)."""
     data = np.ascontiguousarray(array, "<f4").reshape(-1)
     return (
-        [_wire.varint(_DATA << 3 | _wire.BYTES) + _wire.varint(data.nbytes), data.view(np.uint8)]
-        if data.size
-        else []
+        [_wire.varint(_DATA << 3 | _wire.BYTES) + _wire.varint(data.nbytes), data.view(np.uint8)] if data.size else []
     )
 
 

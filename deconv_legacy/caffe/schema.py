@@ -121,9 +121,7 @@ def _extend(file: Any, table: str) -> None:
             assert match is not None, statement
             number, name, kind, label, default = match.groups()
             field = message.field.add(name=name, number=int(number))
-            field.label = {"": field.LABEL_OPTIONAL, "!": field.LABEL_REQUIRED}.get(
-                label, field.LABEL_REPEATED
-            )
+            field.label = {"": field.LABEL_OPTIONAL, "!": field.LABEL_REQUIRED}.get(label, field.LABEL_REPEATED)
             if label == "+":
                 field.options.packed = True
             if default is not None:

@@ -293,13 +293,10 @@ def _without_padding_layers(net: Any) -> list[Any]:
             source = producer[blob]
             if source is None or source.layer.type != "padding":
                 continue
-            if (
-                layer.layer.type not in _WINDOWED
-                or not len(layer.bottom) == len(source.bottom) == len(source.top) == 1
-            ):
+            if layer.layer.type not in _WINDOWED or not len(layer.bottom) == len(source.bottom) == len(source.top) == 1:
                 raise _Refusal(
                     f"padding layer {source.layer.name!r} before layer {layer.layer.name!r} "
-                    f"({layer.layer.type}): it takes one blob and gives one, to a conv or a pool that takes one"
+                    f"({layer.layer.type}): it has one bottom and one top, as has the conv or pool after it"
                 )
             kept.layer.pad = source.layer.pad
             kept.bottom[index] = source.bottom[0]
@@ -330,9 +327,7 @@ def _upgrade_v0_layer(connection: Any, result: Any) -> None:
             name, places = _V0_FIELDS.get(field.name, ("", {}))
             param = places if isinstance(places, str) else places.get(old.type)
             if param is None:
-                warnings.warn(
-                    f"layer {old.name!r}: V0 type {old.type!r} has no {field.name!r}; ignored", stacklevel=5
-                )
+                warnings.warn(f"layer {old.name!r}: V0 type {old.type!r} has no {field.name!r}; ignored", stacklevel=5)
             else:
                 _set(getattr(result, param), name, value)
 
