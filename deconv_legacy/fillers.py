@@ -50,7 +50,7 @@ BilinearKind = Literal["every_pair", "diagonal", "grouped"]
 Gain: TypeAlias = "float | Literal['relu']"
 
 FILLERS: dict[str, Filler] = {}
-"""Caffe's fillers by their ``type`` in a prototxt; their parameters are named like FillerParameter's fields."""
+"""Caffe's fillers by their ``type`` in a prototxt; parameters are named like FillerParameter's fields."""
 
 
 def caffe_filler(function: Filler) -> Filler:
@@ -101,9 +101,7 @@ def _uniform(shape: Sequence[int], rng: Rng, dtype: DTypeLike, low: float, high:
 
 
 @caffe_filler
-def constant(
-    shape: Sequence[int], rng: Rng = None, dtype: DTypeLike = "float32", *, value: float = 0.0
-) -> Array:
+def constant(shape: Sequence[int], rng: Rng = None, dtype: DTypeLike = "float32", *, value: float = 0.0) -> Array:
     """The same ``value`` everywhere; Caffe's default filler, with 0.
 
     >>> constant((1, 2), value=0.5)
@@ -227,10 +225,10 @@ def bilinear(
 
     Which channels are connected is the ``kind``:
 
-    * ``"every_pair"``: each input with each output. Caffe's ``bilinear`` filler; the outputs then are sums over all
-      inputs, so it interpolates only where ``group`` equals the number of channels (``shape[1] == 1``).
-    * ``"diagonal"``: input ``i`` with output ``i``, the rest zeros. What the FCN repository's ``surgery.interp``
-      writes into a dense deconvolution. Needs ``shape[0] == shape[1]``.
+    * ``"every_pair"``: each input with each output. Caffe's ``bilinear`` filler; each output then is a sum over
+      all inputs, so it interpolates only where ``group`` equals the number of channels (``shape[1] == 1``).
+    * ``"diagonal"``: input ``i`` with output ``i``, the rest zeros. What ``surgery.interp`` of the FCN
+      repository writes into a dense deconvolution. Needs ``shape[0] == shape[1]``.
     * ``"grouped"``: one output for each input: ``shape[1] == 1``, with as many groups as channels.
 
     ``rng`` is there for the common signature and not used. Raises `SizeError` for a shape that the kind
@@ -247,9 +245,7 @@ def bilinear(
     connected = np.ones((inputs, outputs))
     if kind == "diagonal":
         if inputs != outputs:
-            raise SizeError(
-                f"kind 'diagonal' needs as many outputs as inputs, the shape is {tuple(shape)}", axis=1
-            )
+            raise SizeError(f"kind 'diagonal' needs as many outputs as inputs, the shape is {tuple(shape)}", axis=1)
         connected = np.eye(inputs)
     elif kind == "grouped":
         if outputs != 1:
@@ -275,9 +271,7 @@ def _glorot_std(shape: Sequence[int], gain: Gain) -> float:
     return _gain(gain) * math.sqrt(2 / ((shape[0] + shape[1]) * math.prod(shape[2:])))
 
 
-def glorot_normal(
-    shape: Sequence[int], rng: Rng = None, dtype: DTypeLike = "float32", *, gain: Gain = 1.0
-) -> Array:
+def glorot_normal(shape: Sequence[int], rng: Rng = None, dtype: DTypeLike = "float32", *, gain: Gain = 1.0) -> Array:
     """Lasagne's GlorotNormal: variance ``gain^2 * 2 / ((shape[0] + shape[1]) * kernel cells)``.
 
     ``gain`` "relu" is ``sqrt(2)``.
@@ -288,9 +282,7 @@ def glorot_normal(
     return _normal(shape, rng, dtype, 0.0, _glorot_std(shape, gain))
 
 
-def glorot_uniform(
-    shape: Sequence[int], rng: Rng = None, dtype: DTypeLike = "float32", *, gain: Gain = 1.0
-) -> Array:
+def glorot_uniform(shape: Sequence[int], rng: Rng = None, dtype: DTypeLike = "float32", *, gain: Gain = 1.0) -> Array:
     """Lasagne's GlorotUniform, its default for every layer: uniform, of the variance of `glorot_normal`.
 
     >>> bool(abs(glorot_uniform((4, 2, 1, 1), rng=1)).max() <= 1)

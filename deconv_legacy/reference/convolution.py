@@ -58,8 +58,7 @@ class Settings(NamedTuple):
     def forward(self, sizes: Sequence[int]) -> tuple[int, ...]:
         """The output sizes of the convolution of an image of ``sizes``; 0 where the kernel does not fit."""
         return tuple(
-            max((n - k) // s + 1, 0)
-            for n, k, s in zip(self.padded(sizes), self.extent, self.stride, strict=True)
+            max((n - k) // s + 1, 0) for n, k, s in zip(self.padded(sizes), self.extent, self.stride, strict=True)
         )
 
     def taps(self, out: Sequence[int]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
@@ -72,9 +71,7 @@ class Settings(NamedTuple):
             yield (..., *tap), (..., *cells)
 
 
-def check_channels(
-    x_channels: int | None, w_shape: Sequence[int], groups: int, g_channels: int | None = None
-) -> None:
+def check_channels(x_channels: int | None, w_shape: Sequence[int], groups: int, g_channels: int | None = None) -> None:
     """Raise unless the channels of the input and the output, where given, are those of the weights."""
     if groups < 1 or w_shape[0] % groups:
         raise SizeError(f"groups {groups} must divide the {w_shape[0]} output channels of the convolution")
@@ -85,23 +82,17 @@ def check_channels(
             axis=1,
         )
     if g_channels is not None and g_channels != w_shape[0]:
-        raise SizeError(
-            f"the output has {g_channels} channels, the weights {tuple(w_shape)} {w_shape[0]}", axis=1
-        )
+        raise SizeError(f"the output has {g_channels} channels, the weights {tuple(w_shape)} give {w_shape[0]}", axis=1)
 
 
-def check_output(
-    sizes: Sequence[int], settings: Settings, actual: Sequence[int] | None = None
-) -> tuple[int, ...]:
+def check_output(sizes: Sequence[int], settings: Settings, actual: Sequence[int] | None = None) -> tuple[int, ...]:
     """The output sizes of the convolution of ``sizes``; they must exist and be the ``actual`` ones."""
     if len(sizes) != len(settings.kernel):
         raise SizeError(f"sizes {tuple(sizes)} and kernel {settings.kernel} have different numbers of axes")
     computed = settings.forward(sizes)
     for axis, (size, got) in enumerate(zip(sizes, computed, strict=True)):
         if actual is None and got < 1:
-            raise SizeError(
-                f"the kernel does not fit into size {size} and its pads on axis {axis + 2}", axis=axis + 2
-            )
+            raise SizeError(f"the kernel does not fit into size {size} and its pads on axis {axis + 2}", axis=axis + 2)
         if actual is not None and got != actual[axis]:
             raise SizeError(
                 f"axis {axis + 2} has size {actual[axis]}, but the convolution of size {size} has size {got}",

@@ -130,9 +130,7 @@ def power(x: ArrayLike, power: float = 1.0, scale: float = 1.0, shift: float = 0
     return (shift + scale * float64(x)) ** power
 
 
-def power_grad(
-    x: ArrayLike, g: ArrayLike, power: float = 1.0, scale: float = 1.0, shift: float = 0.0
-) -> Array:
+def power_grad(x: ArrayLike, g: ArrayLike, power: float = 1.0, scale: float = 1.0, shift: float = 0.0) -> Array:
     """Gradient of `power`."""
     return float64(g) * power * scale * (shift + scale * float64(x)) ** (power - 1)
 
@@ -168,9 +166,7 @@ def scale_grad(x: ArrayLike, g: ArrayLike, gamma: ArrayLike, axis: int = 1) -> t
     return along_axis(gamma, axis, x.ndim) * g, (g * x).sum(axis=others), g.sum(axis=others)
 
 
-def _coefficients(
-    inputs: Sequence[ArrayLike], operation: str, coeff: Sequence[float] | None
-) -> Sequence[float]:
+def _coefficients(inputs: Sequence[ArrayLike], operation: str, coeff: Sequence[float] | None) -> Sequence[float]:
     if operation not in ("SUM", "PROD", "MAX"):
         raise SizeError(f"operation is 'SUM', 'PROD' or 'MAX', not {operation!r}")
     if coeff and operation != "SUM":
@@ -190,9 +186,7 @@ def _winner(arrays: Sequence[Array]) -> np.ndarray:
     return winner
 
 
-def eltwise(
-    inputs: Sequence[ArrayLike], operation: str = "SUM", coeff: Sequence[float] | None = None
-) -> Array:
+def eltwise(inputs: Sequence[ArrayLike], operation: str = "SUM", coeff: Sequence[float] | None = None) -> Array:
     """Caffe's Eltwise of two or more arrays of one shape: SUM (with coefficients), PROD or MAX.
 
     >>> eltwise([[1, 2], [3, 5]], coeff=[0.5, -2])

@@ -55,9 +55,7 @@ def _labels(
     shape = (*scores.shape[:axis], 1, *scores.shape[axis + 1 :])
     values = np.asarray(labels)
     if values.size != int(np.prod(shape)):
-        raise MismatchError(
-            f"{values.size} labels {values.shape} for {int(np.prod(shape))} predictions {shape}"
-        )
+        raise MismatchError(f"{values.size} labels {values.shape} for {int(np.prod(shape))} predictions {shape}")
     classes = values.astype(np.int64).reshape(shape)  # Caffe truncates
     counted = np.full(shape, True) if ignore_label is None else classes != ignore_label
     wrong = classes[counted & ((classes < 0) | (classes >= scores.shape[axis]))]

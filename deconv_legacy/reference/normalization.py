@@ -72,9 +72,7 @@ def lrn_within(x: ArrayLike, size: int = 5, alpha: float = 1.0, beta: float = 0.
     return x * (1 + alpha * caffe_ave_pool(x**2, size, pad=size // 2)) ** -beta
 
 
-def lrn_within_grad(
-    x: ArrayLike, g: ArrayLike, size: int = 5, alpha: float = 1.0, beta: float = 0.75
-) -> Array:
+def lrn_within_grad(x: ArrayLike, g: ArrayLike, size: int = 5, alpha: float = 1.0, beta: float = 0.75) -> Array:
     """Gradient of `lrn_within`."""
     x, g = float64(x), float64(g)
     _check_odd(size)
@@ -105,9 +103,7 @@ def batch_norm(x: ArrayLike, mean: ArrayLike, var: ArrayLike, eps: float) -> Arr
     return (x - mean) / np.sqrt(var + eps)
 
 
-def batch_norm_grad(
-    x: ArrayLike, g: ArrayLike, mean: ArrayLike, var: ArrayLike, eps: float, train: bool
-) -> Array:
+def batch_norm_grad(x: ArrayLike, g: ArrayLike, mean: ArrayLike, var: ArrayLike, eps: float, train: bool) -> Array:
     """Gradient of `batch_norm` for ``x``; with ``train``, ``mean`` and ``var`` are the moments of ``x``."""
     g = float64(g)
     scale = np.sqrt(along_axis(float64(var), 1, g.ndim) + eps)

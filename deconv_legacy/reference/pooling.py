@@ -50,9 +50,7 @@ class _Pooling(NamedTuple):
     def __iter__(self) -> Iterator[_Window]:  # type: ignore[override]
         for cell in np.ndindex(*self.out):
             slices, padded = [], 1
-            for i, n, k, s, (before, after) in zip(
-                cell, self.sizes, self.kernel, self.stride, self.pad, strict=True
-            ):
+            for i, n, k, s, (before, after) in zip(cell, self.sizes, self.kernel, self.stride, self.pad, strict=True):
                 start = i * s - before
                 padded *= min(start + k, n + after) - start
                 slices.append(slice(min(max(start, 0), n), max(min(start + k, n), 0)))
@@ -121,9 +119,7 @@ def caffe_pool_sizes(
     return _caffe(tuple(sizes), kernel, stride, pad, round_mode).out
 
 
-def _caffe(
-    sizes: tuple[int, ...], kernel: PerAxis, stride: PerAxis, pad: PerAxis, round_mode: str
-) -> _Pooling:
+def _caffe(sizes: tuple[int, ...], kernel: PerAxis, stride: PerAxis, pad: PerAxis, round_mode: str) -> _Pooling:
     axes = len(sizes)
     kernel, stride = per_axis(kernel, axes, "kernel"), per_axis(stride, axes, "stride")
     pad = per_axis(pad, axes, "pad", least=0)
@@ -325,8 +321,6 @@ def tf_avg_pool(x: ArrayLike, kernel: PerAxis, stride: PerAxis, padding: str) ->
     return _sums(x, _tf(x.shape[2:], kernel, stride, padding), _window_real)
 
 
-def tf_avg_pool_grad(
-    g: ArrayLike, size: Sequence[int], kernel: PerAxis, stride: PerAxis, padding: str
-) -> Array:
+def tf_avg_pool_grad(g: ArrayLike, size: Sequence[int], kernel: PerAxis, stride: PerAxis, padding: str) -> Array:
     """Gradient of `tf_avg_pool` with respect to its input of spatial ``size``."""
     return _sums_grad(float64(g), _tf(tuple(size), kernel, stride, padding), _window_real)
