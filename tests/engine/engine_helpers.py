@@ -1,0 +1,51 @@
+"""What the tests of the engine's Ops share: one graph, run in C and in NumPy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from deconv_legacy.engine._aesara import aesara, have_compiler
+
+at = aesara.tensor
+
+CAFFE_LAYERS = Path(__file__).parents[1] / "data" / "caffe" / "layers"
+PYTHON = aesara.compile.mode.Mode(linker="py", optimizer=None)
+C = aesara.compile.mode.Mode(linker="cvm", optimizer=None)
+BACKENDS = ["python", *(["c"] if have_compiler() else [])]
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+def tensors(*arrays):
+    """A variable for each array."""
+    return [at.tensor(a.dtype, shape=(None,) * a.ndim) for a in arrays]
+
+
+def run(backend, build, *arrays):
+    """The values of what `build` makes of variables for `arrays`, without any rewrite of the graph."""
+    variables = tensors(*arrays)
+    outputs = build(*variables)
+    several = isinstance(outputs, list)
+    function = aesara.function(variables, outputs, mode=C if backend == "c" else PYTHON, on_unused_input="ignore")
+    values = function(*arrays)
+    return values if several else np.asarray(values)
+
+
+def gradient(output, variable, output_gradient):
+    return aesara.grad(None, variable, known_grads={output: output_gradient}, disconnected_inputs="ignore")
+
+
+def close(actual, expected, dtype="float64"):
+    expected = np.asarray(expected)
+    assert actual.shape == expected.shape
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=1e-30)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+def caffe_case(name):
+    """The arrays of a case that real Caffe computed, and its notes."""
+    with np.load(CAFFE_LAYERS / name / "io.npz") as file:
+        arrays = dict(file)
+    return arrays, json.loads(str(arrays.pop("meta")))
