@@ -8,8 +8,16 @@ from typing import Any
 
 from deconv_legacy.errors import SizeError
 
-__all__ = ["BORDER_MODES", "AxisBorder", "as_int", "as_size", "axis_border", "normalize_border_mode",
-           "normalize_pads", "per_axis"]  # fmt: skip
+__all__ = [
+    "BORDER_MODES",
+    "AxisBorder",
+    "as_int",
+    "as_size",
+    "axis_border",
+    "normalize_border_mode",
+    "normalize_pads",
+    "per_axis",
+]
 
 AxisBorder = str | tuple[int, int]
 """The border mode of one axis in its normal form: a name, or the pads (before, after)."""
@@ -40,8 +48,9 @@ def as_int(value: Any, name: str, minimum: int | None = None, *, axis: int | Non
         Naming `name`, the value, and what is legal.
     """
     try:
-        # bool is an int to operator.index, but a stride of True is a slip of the pen.
-        number = None if isinstance(value, bool) else operator.index(value)
+        # To operator.index a bool is an integer, NumPy's too, but a stride of True is a slip of the pen.
+        is_bool = isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", None) == "b"
+        number = None if is_bool else operator.index(value)
     except TypeError:
         number = None
     if number is None or (minimum is not None and number < minimum):
@@ -79,7 +88,7 @@ def per_axis(value: Any, ndim: int, name: str, minimum: int | None = None) -> tu
     >>> per_axis([1, 2], 2, "stride", 1)
     (1, 2)
     """
-    items = _items(value)
+    items = as_items(value)
     if items is None:
         return (as_int(value, name, minimum),) * ndim
     if len(items) != ndim:
@@ -92,7 +101,7 @@ def per_axis(value: Any, ndim: int, name: str, minimum: int | None = None) -> tu
     return tuple(operator.index(item) for item in items)
 
 
-def _items(value: Any) -> list[Any] | None:
+def as_items(value: Any) -> list[Any] | None:
     """The items of a sequence, or None for a scalar (0-d arrays count as scalars)."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
         return None
@@ -111,7 +120,7 @@ def axis_border(value: Any, name: str = "border_mode") -> AxisBorder:
                 f"`{name}` (={value!r}) is unknown; legal are pads and {', '.join(map(repr, BORDER_MODES))}"
             )
         return value
-    items = _items(value)
+    items = as_items(value)
     before, after = per_axis(value if items is None else items, 2, name, 0)
     return before, after
 
@@ -135,7 +144,7 @@ def normalize_border_mode(border_mode: Any, ndim: int, name: str = "border_mode"
     >>> normalize_border_mode("same", 2)
     ('same', 'same')
     """
-    items = _items(border_mode)
+    items = as_items(border_mode)
     if items is None:
         return (axis_border(border_mode, name),) * ndim
     if len(items) != ndim:
@@ -167,3 +176,8 @@ def axis_numbers(axes: Sequence[int] | None, ndim: int) -> Sequence[int]:
     if len(axes) != ndim:
         raise SizeError(f"`axes` (={tuple(axes)!r}) must name {ndim} axes")
     return axes
+
+
+def on_axis(axis: int | None) -> str:
+    """How an error about one axis begins."""
+    return "" if axis is None else f"axis {axis}: "

@@ -16,6 +16,14 @@ __all__ = ["STEP_KINDS", "Step", "chain_sizes", "mirror_output_sizes"]
 STEP_KINDS = ("conv", "pool", "deconv", "crop", "identity")
 """What a step can be; 'identity' is every layer that works cell by cell (ReLU, Dropout, Eltwise, ...)."""
 
+_OF_SOME_KINDS = (
+    # field, the kinds of step it belongs to, its value elsewhere
+    ("dilation", ("conv", "deconv"), 1),
+    ("rounding", ("pool",), "floor"),
+    ("offset", ("crop",), 0),
+    ("output_size", ("deconv", "crop"), None),
+)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -60,6 +68,9 @@ class Step:
                 object.__setattr__(self, field, as_int(getattr(self, field), field, minimum))
             object.__setattr__(self, "border_mode", axis_border(self.border_mode))
             object.__setattr__(self, "output_size", as_size(self.output_size, "output_size"))
+            for field, kinds, unused in _OF_SOME_KINDS:
+                if self.kind not in kinds and getattr(self, field) != unused:
+                    raise SizeError(f"`{field}` (={getattr(self, field)!r}) belongs to {' and '.join(kinds)} only")
         except SizeError as error:
             raise error.at(self.label) from error
 

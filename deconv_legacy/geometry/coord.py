@@ -176,9 +176,9 @@ def least_pad(source: Iterable[Step], target: Iterable[Step] = ()) -> int:
         not periodic: a crop, a fixed output size, Theano's pooling of partial windows.
 
     >>> least_pad([Step("conv", 3), Step("pool", 2, 2), Step("deconv", 4, 2)])
-    0
+    2
     >>> least_pad([Step("conv", 5), Step("pool", 2, 2), Step("conv", 3), Step("deconv", 4, 2)])
-    4
+    5
     """
     source, target = tuple(source), tuple(target)
     if not source or source[0].kind != "conv":

@@ -15,13 +15,15 @@ from deconv_legacy.errors import SizeError
 from deconv_legacy.geometry import formulas
 from deconv_legacy.geometry._arguments import (
     as_int,
+    as_items,
     as_size,
     axis_border,
     axis_numbers,
     normalize_border_mode,
+    on_axis,
     per_axis,
 )
-from deconv_legacy.geometry.sizes import _on, dilated_kernel, resolve_pads
+from deconv_legacy.geometry.sizes import dilated_kernel, resolve_pads
 
 __all__ = [
     "DECONV_CONVENTIONS",
@@ -56,8 +58,7 @@ def deconv_output_sizes(
     kernel, stride, dilation
         Of this axis, at least 1.
     border_mode
-        Of the forward convolution: a name of :data:`BORDER_MODES`, one pad for both sides, or (before,
-        after).
+        Of the forward convolution: a name of :data:`BORDER_MODES`, one pad for both sides, or (before, after).
     axis
         What the caller calls this axis; for errors only.
 
@@ -117,7 +118,7 @@ def check_deconv_output_size(
         return wanted
     computed = _forward_size(wanted, kernel, stride, border_mode, dilation)
     raise SizeError(
-        f"{_on(axis)}output size {wanted} is impossible: the deconvolution's input has size {n} (actual), "
+        f"{on_axis(axis)}output size {wanted} is impossible: the deconvolution's input has size {n} (actual), "
         f"but the forward convolution ({_describe(kernel, stride, border_mode, dilation)}) takes {wanted} to "
         f"{computed} (computed); " + _legal_text(legal, n, as_int(stride, "stride", 1)),
         axis=axis,
@@ -144,7 +145,7 @@ def deconv_output_size(
     Raises
     ------
     SizeError
-        As :func:`check_deconv_output_size`; also if the pads leave no legal size at all.
+        As :func:`check_deconv_output_size`; also if the pads leave nothing of the smallest size.
 
     >>> deconv_output_size(16, 64, 32), deconv_output_size(4, 3, 2, "half", output_size=8)
     (544, 8)
@@ -155,10 +156,12 @@ def deconv_output_size(
     if output_size is not None:
         return check_deconv_output_size(output_size, n, kernel, stride, border_mode, dilation, axis=axis)
     legal = deconv_output_sizes(n, kernel, stride, border_mode, dilation, axis=axis)
-    if not legal:
+    if len(legal) < stride:
+        # The formula's smallest is below 1. To take the next would be a guess, and no framework makes it.
         raise SizeError(
-            f"{_on(axis)}nothing is left of a deconvolution of {n} cells "
-            f"({_describe(kernel, stride, border_mode, dilation)}): its pads crop all",
+            f"{on_axis(axis)}nothing is left of a deconvolution of {n} cells "
+            f"({_describe(kernel, stride, border_mode, dilation)}): its pads crop all"
+            + (f", unless you ask for one of the sizes {', '.join(map(str, legal))}" if legal else ""),
             axis=axis,
             actual=n,
             legal=legal,
@@ -172,14 +175,14 @@ def deconv_output_shape(
     stride: Any = 1,
     border_mode: Any = "valid",
     dilation: Any = 1,
-    output_sizes: Sequence[int | None] | int | None = None,
+    output_sizes: Any = None,
     *,
     axes: Sequence[int] | None = None,
 ) -> tuple[int | None, ...]:
     """:func:`deconv_output_size` for every spatial axis; arguments for all axes at once or one for each.
 
-    An output size of None takes the smallest. `axes` are the numbers by which errors name the axes, e.g. (1,
-    2) for the rows and columns of NHWC.
+    An output size of None takes the smallest. `axes` are the numbers by which errors name the axes,
+    e.g. (1, 2) for the rows and columns of NHWC.
 
     >>> deconv_output_shape((7, 9), (2, 3), 2)
     (14, 19)
@@ -187,9 +190,9 @@ def deconv_output_shape(
     (8, 9)
     """
     ndim = len(sizes)
-    if not isinstance(output_sizes, Sequence):
-        output_sizes = (output_sizes,) * ndim
-    if len(output_sizes) != ndim:
+    wanted = as_items(output_sizes)
+    wanted = [output_sizes] * ndim if wanted is None else wanted
+    if len(wanted) != ndim:
         raise SizeError(f"`output_sizes` (={output_sizes!r}) must have {ndim} values")
     return tuple(
         deconv_output_size(*arguments, axis=axis)
@@ -199,7 +202,7 @@ def deconv_output_shape(
             per_axis(stride, ndim, "stride", 1),
             normalize_border_mode(border_mode, ndim),
             per_axis(dilation, ndim, "dilation", 1),
-            output_sizes,
+            wanted,
             axis_numbers(axes, ndim),
             strict=True,
         )
@@ -242,8 +245,7 @@ def deconv_default_size(
     ------
     SizeError
         Where the framework itself refuses, and where its formula gives a size whose forward size is not `n`
-        (Keras SAME with an even kernel and output_padding 0 always does; torch with output_padding >=
-        stride).
+        (Keras SAME with an even kernel and output_padding 0; torch with output_padding >= stride).
 
     >>> [deconv_default_size(5, 3, 2, "same", convention=name) for name in ("smallest", "tf", "keras")]
     [9, 10, 9]
@@ -259,7 +261,7 @@ def deconv_default_size(
     s, d, k = as_int(stride, "stride", 1), as_int(dilation, "dilation", 1), dilated_kernel(kernel, dilation)
     n = as_size(n, "deconvolution input size", axis=axis)
     if op and convention in ("smallest", "tf"):
-        raise SizeError(f"`output_padding` (={op}) has no meaning in the convention {convention!r}", axis=axis)
+        raise SizeError(f"`output_padding` (={op}) means nothing in the convention {convention!r}", axis=axis)
     if op >= s and (convention == "keras" or op >= d):
         other = "" if convention == "keras" else f" or the dilation (={d})"
         raise SizeError(f"`output_padding` (={op}) must be smaller than the stride (={s}){other}", axis=axis)

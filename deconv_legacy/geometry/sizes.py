@@ -16,6 +16,7 @@ from deconv_legacy.geometry._arguments import (
     axis_border,
     axis_numbers,
     normalize_border_mode,
+    on_axis,
     per_axis,
 )
 
@@ -69,6 +70,11 @@ def resolve_pads(
     -------
     tuple or None
         None if the pads depend on an `input_size` that is None.
+
+    Notes
+    -----
+    Pads of SAME are never negative, as in TensorFlow. ONNX Runtime crops where the kernel is shorter than the
+    stride.
 
     >>> resolve_pads("same", 7, 3, 2), resolve_pads("same", 8, 3, 2), resolve_pads("half", None, 4)
     ((1, 1), (0, 1), (2, 2))
@@ -303,7 +309,7 @@ def crop_range(size: int, target: int, offset: int = 0, *, axis: int | None = No
     offset = as_int(offset, "offset", 0, axis=axis)
     if offset + target > size:
         raise SizeError(
-            f"{_on(axis)}a crop to {target} cells from offset {offset} ends at {offset + target}, "
+            f"{on_axis(axis)}a crop to {target} cells from offset {offset} ends at {offset + target}, "
             f"beyond the {size} there are" + ("" if target > size else f"; offsets 0 to {size - target} are legal"),
             axis=axis,
         )
@@ -329,17 +335,13 @@ def interp_output_size(
     if size is None:
         return None
     if size + before + after < 1:
-        raise SizeError(f"{_on(axis)}pads {(before, after)} leave nothing of size {size}", axis=axis)
+        raise SizeError(f"{on_axis(axis)}pads {(before, after)} leave nothing of size {size}", axis=axis)
     return formulas.interp(size + before + after, zoom, shrink)
-
-
-def _on(axis: int | None) -> str:
-    return "" if axis is None else f"axis {axis}: "
 
 
 def _does_not_fit(what: str, k: int, kernel: int, size: int, pads: tuple[int, int], axis: int | None) -> SizeError:
     dilation = "" if k == kernel else f" ({kernel} taps, dilated)"
     padding = "" if pads == (0, 0) else f", {size + sum(pads)} with its pads {pads[0]} and {pads[1]}"
     return SizeError(
-        f"{_on(axis)}a {what} of {k}{dilation} is larger than the input of size {size}{padding}", axis=axis
+        f"{on_axis(axis)}a {what} of {k}{dilation} is larger than the input of size {size}{padding}", axis=axis
     )
