@@ -190,6 +190,12 @@ def test_normalizations(normalization, divisor):
     assert_allclose(sigmoid, terms[TARGETS != -1].sum() / cells)
 
 
+def test_sigmoid_targets_are_truncated_for_the_ignored_label():
+    x, t = np.array([[0.0, 3.0]]), np.array([[0.0, -1.7]])
+    assert_allclose(ref.sigmoid_cross_entropy_loss(x, t, ignore_label=-1), np.log(2))
+    assert_array_equal(ref.sigmoid_cross_entropy_loss_grad(x, t, ignore_label=-1), [[0.5, 0]])
+
+
 def test_all_ignored_divides_by_one():
     assert ref.softmax_loss(X, np.full((2, 1, 3, 4), 255), 255) == 0
     assert not ref.softmax_loss_grad(X, np.full((2, 1, 3, 4), 255), 255).any()
