@@ -73,6 +73,7 @@ class Step:
                     raise SizeError(f"`{field}` (={getattr(self, field)!r}) belongs to {' and '.join(kinds)} only")
         except SizeError as error:
             raise error.at(self.label) from error
+        self.size_after(None)  # what no size can mend, such as a pool's pad as large as its window
 
     @property
     def label(self) -> str:
@@ -80,12 +81,14 @@ class Step:
         return f"{self.name} ({self.kind})" if self.name else self.kind
 
     def size_after(self, size: int | None) -> int | None:
-        """Size after this step of an axis that has `size` before it; None if unknown.
+        """Size after this step of an axis that has `size` before it.
+
+        None if it is not known: if `size` is None, or after a crop that does not say its `output_size`.
 
         Raises
         ------
         SizeError
-            Naming the step; also for a crop whose `output_size` is not known.
+            Naming the step, where it cannot be done.
         """
         try:
             if self.kind == "conv":

@@ -61,7 +61,7 @@ class CoordMap:
 def coord_map(steps: Step | Iterable[Step], size: int | None = None) -> CoordMap:
     """The map from the coordinates before `steps` to those after them.
 
-    With ``k`` the dilated kernel and ``p`` the pad before: conv and pool ``((x + p - (k-1)/2) / s``, deconv
+    With ``k`` the dilated kernel and ``p`` the pad before: conv and pool ``(x + p - (k-1)/2) / s``, deconv
     ``s x + (k-1)/2 - p``, crop ``x - offset``, identity ``x``.
 
     Parameters
@@ -165,8 +165,8 @@ def least_pad(source: Iterable[Step], target: Iterable[Step] = ()) -> int:
     Both paths begin with the same first step, whose pad is replaced and is what is asked for; no `target`
     steps are the input itself. FCN-32s needs 97 (and has 100, Long et al.'s round number).
 
-    Sizes along a path grow by one period when the input does: after the product of all strides, so checking
-    that many input sizes proves it for all. Every cell of pad moves the offset by one but adds two to the
+    When the input grows by the product of all strides, so do the sizes that are compared; checking that many
+    input sizes proves it for all. Every cell of pad moves the offset by one but adds two to the
     size, so the search ends, unless both paths pass the padded step and the crop fits with no pad at all.
 
     Raises
@@ -183,6 +183,8 @@ def least_pad(source: Iterable[Step], target: Iterable[Step] = ()) -> int:
     source, target = tuple(source), tuple(target)
     if not source or source[0].kind != "conv":
         raise SizeError("the cropped path must begin with the convolution whose pad is asked for")
+    if target and target[0] != source[0]:
+        raise SizeError("both paths must begin with the convolution whose pad is asked for")
     for step in source + target:
         if step.kind == "crop" or step.output_size is not None or step.rounding == "theano":
             raise SizeError("no least pad: the size after this step is not periodic").at(step.label)

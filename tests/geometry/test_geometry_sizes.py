@@ -225,6 +225,8 @@ def test_a_step_is_named_in_its_errors():
         Step("conv", 3, output_size=9)
     with pytest.raises(SizeError, match=r"`dilation` .=2. belongs to conv and deconv only"):
         Step("pool", 3, dilation=2)
+    with pytest.raises(SizeError, match=r"^pool6 \(pool\): pooling pads .* smaller than the window"):
+        Step("pool", 2, 2, 2, name="pool6")
     with pytest.raises(SizeError, match="legal are conv, pool, deconv, crop, identity"):
         Step("relu")
     with pytest.raises(SizeError, match=r"^score \(crop\): a crop to 9"):
