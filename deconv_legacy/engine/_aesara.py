@@ -25,15 +25,9 @@ class _OurWordsInstead(logging.Filter):
 
 
 def _import_aesara():
-    if "aesara" in sys.modules:
-        import aesara
-
-        # The user imported it first; only an absence is mended.
-        if not aesara.config.blas__ldflags and _blas.user_ldflags() is None:
-            aesara.config.blas__ldflags = _blas.scipy_ldflags() or ""
-        return aesara
+    first = "aesara" not in sys.modules
     before = os.environ.get("AESARA_FLAGS")
-    if _blas.user_ldflags() is None:
+    if first and _blas.user_ldflags() is None:
         ldflags = _blas.scipy_ldflags()
         if ldflags is None and sys.version_info >= (3, 12):
             ldflags = ""  # Aesara's own search cannot run there
@@ -60,6 +54,9 @@ def _import_aesara():
             os.environ.pop("AESARA_FLAGS", None)
         else:
             os.environ["AESARA_FLAGS"] = before
+    # The user imported it first: only an absence is mended.
+    if not first and not aesara.config.blas__ldflags and _blas.user_ldflags() is None:
+        aesara.config.blas__ldflags = _blas.scipy_ldflags() or ""
     return aesara
 
 

@@ -136,7 +136,7 @@ def _from_cython() -> Blas:
     return Blas("scipy.linalg.cython_blas", cython_blas.__file__, sgemm, dgemm, 0, 0)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def find() -> Blas:
     """The BLAS that the engine's Ops call."""
     from deconv_legacy.engine._aesara import aesara

@@ -6,14 +6,16 @@ the source: all nodes of an Op class and dtype share one compiled module.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from deconv_legacy import geometry
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.errors import SizeError
 
@@ -28,14 +30,14 @@ _C_FOLDER = Path(__file__).parent / "c"
 _C_TYPES = {"float32": "npy_float32", "float64": "npy_float64"}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _source(names: tuple[str, ...]) -> str:
     return "\n".join((_C_FOLDER / name).read_text() for name in names)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _openmp_flags() -> tuple[str, ...]:
-    """``-fopenmp`` where the compiler has it; asked once per compile directory, since the answer costs a compilation."""
+    """``-fopenmp`` where the compiler has it: asked once per compile directory, for the answer costs a compilation."""
     from aesara.link.c.op import OpenMPOp
 
     note = Path(aesara.config.compiledir) / "deconv_legacy_openmp"
@@ -46,10 +48,8 @@ def _openmp_flags() -> tuple[str, ...]:
         known = {}
     if compiler not in known:
         known[compiler] = "yes" if OpenMPOp.test_gxx_support() else "no"
-        try:
+        with contextlib.suppress(OSError):  # a read-only cache: ask again next time
             note.write_text("".join(f"{key}\t{value}\n" for key, value in known.items()))
-        except OSError:
-            pass  # a read-only cache: ask again next time
     return ("-fopenmp",) if known[compiler] == "yes" else ()
 
 
@@ -63,7 +63,6 @@ class EngineOp(COp):
     c_files: ClassVar[tuple[str, ...]]
     c_function: ClassVar[str]
     uses_blas: ClassVar[bool] = False
-    check_input = False
     params_type = ParamsType(spec=TensorType("int64", shape=(None,)))
 
     def numbers(self) -> Sequence[int]:
@@ -114,31 +113,33 @@ def as_float_tensor(op: str, name: str, variable: Any, ndim: int) -> Any:
     """A tensor variable of rank `ndim`, or a SizeError that says which argument has the wrong rank."""
     variable = at.as_tensor_variable(variable)
     if variable.ndim != ndim:
-        raise SizeError(f"{name} has {variable.ndim} axes, {ndim} are needed", where=op)
+        raise SizeError(f"{name}: {variable.ndim} axes where {ndim} are needed", where=op)
     return variable
 
 
 def as_size_vector(op: str, name: str, sizes: Any, ndim: int) -> Any:
-    """Spatial sizes (ints, NumPy ints, symbolic scalars, or one symbolic vector) as an int64 vector."""
-    if isinstance(sizes, (at.TensorVariable, at.TensorConstant)) and sizes.ndim == 1:
+    """Spatial sizes as an int64 vector: from ints, NumPy ints, symbolic scalars, or one symbolic vector."""
+    if isinstance(sizes, at.TensorConstant):
+        sizes = sizes.data
+    if isinstance(sizes, at.Variable):
         vector = sizes
+    elif isinstance(sizes, Iterable) and any(isinstance(size, at.Variable) for size in sizes):
+        scalars = [at.as_tensor_variable(size) for size in sizes]
+        # each by itself, so that `static_sizes` still sees the numbers among them
+        vector = at.stack([at.cast(s, "int64") if s.dtype.startswith(("int", "uint")) else s for s in scalars])
     else:
-        sizes = tuple(sizes)
-        if len(sizes) != ndim:
-            raise SizeError(
-                f"{name} has {len(sizes)} entries, one for each of {ndim} axes is needed", where=op
-            )
-        known = [size for size in sizes if not isinstance(size, at.Variable)]
-        if any(
-            isinstance(s, (bool, np.bool_)) or not isinstance(s, (int, np.integer)) or s < 0 for s in known
-        ):
-            raise SizeError(f"{name} {sizes} must be non-negative integers or symbolic", where=op)
-        if len(known) == len(sizes):
-            return at.constant(np.asarray(sizes, np.int64), dtype="int64")
-        vector = at.stack([at.cast(at.as_tensor_variable(size), "int64") for size in sizes])
-    if vector.dtype not in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"):
-        raise TypeError(f"{op}: {name} has dtype {vector.dtype}, integers are needed")
-    return vector if vector.dtype == "int64" else at.cast(vector, "int64")
+        try:
+            numbers = geometry.per_axis(sizes, ndim, name, minimum=1)
+        except SizeError as error:
+            raise error.at(op) from None
+        return at.constant(np.asarray(numbers, np.int64))
+    if vector.ndim != 1 or not vector.dtype.startswith(("int", "uint")):
+        raise TypeError(f"{op}: `{name}` is a {vector.type}; a vector of integers or one for each axis is legal")
+    known = static_sizes(vector, ndim)
+    if len(known) != ndim or any(n is not None and n < 1 for n in known):
+        shown = ", ".join("?" if n is None else str(n) for n in known)
+        raise SizeError(f"`{name}` (=({shown})) must be {ndim} integers of at least 1", where=op)
+    return at.cast(vector, "int64")
 
 
 def static_sizes(vector: Any, ndim: int) -> tuple[int | None, ...]:
@@ -147,7 +148,8 @@ def static_sizes(vector: Any, ndim: int) -> tuple[int | None, ...]:
         return tuple(int(v) for v in vector.data)
     if vector.owner is not None and isinstance(vector.owner.op, at.basic.MakeVector):
         return tuple(_static_scalar(v) for v in vector.owner.inputs)
-    return (None,) * ndim
+    length = vector.type.shape[0]
+    return (None,) * (ndim if length is None else length)
 
 
 def _static_scalar(variable: Any) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from deconv_legacy import geometry
 from deconv_legacy.errors import SizeError
 
-__all__ = ["check_bias", "check_shapes", "convolution"]
+__all__ = ["check_bias", "check_length", "check_shapes", "convolution"]
 
 
 def check_shapes(op, x, w, y) -> None:
@@ -35,9 +35,7 @@ def check_shapes(op, x, w, y) -> None:
         )
     for axis, k in enumerate(w[2:], 2):
         if k is not None and k < 1:
-            raise SizeError(
-                f"the filters of shape {_shape(w)} have {k} taps on axis {axis}", axis=axis, where=where
-            )
+            raise SizeError(f"the filters of shape {_shape(w)} have {k} taps on axis {axis}", axis=axis, where=where)
     if y is not None:
         if differ(y[1], w[0]):
             raise SizeError(
@@ -72,12 +70,16 @@ def check_shapes(op, x, w, y) -> None:
         raise error.at(where) from None
 
 
+def check_length(op, size) -> None:
+    """Raise unless a size vector has one entry per axis."""
+    if len(size) != op.ndim:
+        raise SizeError(f"a size of {len(size)} entries for {op.ndim} axes", where=str(op))
+
+
 def check_bias(op, w, b) -> None:
-    """Raise unless the bias has one number per filter."""
-    if w[0] != b[0]:
-        raise SizeError(
-            f"a bias of {b[0]} numbers for {w[0]} filters of shape {_shape(w)}", axis=0, where=str(op)
-        )
+    """Raise unless the bias has one number per filter, or one for all."""
+    if b[0] not in (1, w[0]):
+        raise SizeError(f"a bias of {b[0]} numbers for {w[0]} filters of shape {_shape(w)}", axis=0, where=str(op))
 
 
 def _shape(shape) -> str:
@@ -86,18 +88,17 @@ def _shape(shape) -> str:
 
 def convolution(numbers, direction, a, b, size) -> None:
     """Called by c/convolution.h with `Op.numbers`, the direction, the shapes of both tensors and the size input."""
-    from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient
+    from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 
     kinds = {cls.direction: cls for cls in (Conv, ConvInputGradient, ConvWeightGradient)}
-    op = kinds.get(direction, Conv).from_numbers(numbers)
+    op = kinds.get(direction, FusedConv).from_numbers(numbers)
     if direction == "bias":
         check_bias(op, a, b)
         return
     if direction == "forward":
         check_shapes(op, a, b, None)
         return
-    if len(size) != op.ndim:
-        raise SizeError(f"a size of {len(size)} entries for {op.ndim} axes", where=str(op))
+    check_length(op, size)
     if direction == "input gradient":
         check_shapes(op, (b[0], a[1] * op.groups, *size), a, b)
     else:

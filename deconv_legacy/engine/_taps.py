@@ -6,6 +6,7 @@ One matrix product per filter tap, so that memory stays near that of input and o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,8 +21,7 @@ def _taps(kernel: Ints, out: Ints, stride: Ints, dilation: Ints, flip: bool) -> 
     """For each tap: its index in the filter, and the slices of the padded input that it meets."""
     for tap in np.ndindex(*kernel):
         window = tuple(
-            slice(t * d, t * d + (o - 1) * s + 1, s)
-            for t, o, s, d in zip(tap, out, stride, dilation, strict=True)
+            slice(t * d, t * d + (o - 1) * s + 1, s) for t, o, s, d in zip(tap, out, stride, dilation, strict=True)
         )
         index = tuple(k - 1 - t for k, t in zip(kernel, tap, strict=True)) if flip else tap
         yield (..., *index), (slice(None), slice(None), *window)
@@ -40,10 +40,11 @@ def conv(
     """y (N, M, *out) from x (N, C, *in) and w (M, C/groups, *kernel)."""
     batch, channels, filters = x.shape[0], w.shape[1], w.shape[0] // groups
     padded = np.pad(x, ((0, 0), (0, 0), *pads))
-    y = np.zeros((batch, groups, filters, int(np.prod(out))), x.dtype)
+    cells = math.prod(out)
+    y = np.zeros((batch, groups, filters, cells), x.dtype)
     matrices = w.reshape(groups, filters, *w.shape[1:])
     for tap, window in _taps(w.shape[2:], out, stride, dilation, flip):
-        y += np.matmul(matrices[tap], padded[window].reshape(batch, groups, channels, -1))
+        y += np.matmul(matrices[tap], padded[window].reshape(batch, groups, channels, cells))
     return y.reshape(batch, groups * filters, *out)
 
 
@@ -62,7 +63,7 @@ def conv_input_gradient(
     extent = tuple(n + before + after for n, (before, after) in zip(size, pads, strict=True))
     padded = np.zeros((batch, groups * channels, *extent), y.dtype)
     matrices = np.swapaxes(w.reshape(groups, filters, *w.shape[1:]), 1, 2)
-    flat = y.reshape(batch, groups, filters, -1)
+    flat = y.reshape(batch, groups, filters, math.prod(out))
     for tap, window in _taps(w.shape[2:], out, stride, dilation, flip):
         padded[window] += np.matmul(matrices[tap], flat).reshape(batch, groups * channels, *out)
     crop = tuple(slice(before, before + n) for n, (before, _) in zip(size, pads, strict=True))
@@ -83,8 +84,9 @@ def conv_weight_gradient(
     batch, channels, filters, out = x.shape[0], x.shape[1] // groups, y.shape[1] // groups, y.shape[2:]
     padded = np.pad(x, ((0, 0), (0, 0), *pads))
     w = np.zeros((groups, filters, channels, *kernel), x.dtype)
-    flat = y.reshape(batch, groups, filters, -1)
+    cells = math.prod(out)
+    flat = y.reshape(batch, groups, filters, cells)
     for tap, window in _taps(kernel, out, stride, dilation, flip):
-        columns = padded[window].reshape(batch, groups, channels, -1)
+        columns = padded[window].reshape(batch, groups, channels, cells)
         w[tap] = np.matmul(flat, np.swapaxes(columns, 2, 3)).sum(axis=0)
     return w.reshape(groups * filters, channels, *kernel)

@@ -71,9 +71,7 @@ class _ConvOp(EngineOp):
         """The Op whose `numbers` these are."""
         ndim, groups, flip, _ = numbers[:4]
         modes, stride, dilation, before, after = (numbers[i + 3 - ndim : i + 3] for i in range(4, 19, 3))
-        border_mode = [
-            (b, a) if mode == 0 else _MODES[mode] for mode, b, a in zip(modes, before, after, strict=True)
-        ]
+        border_mode = [(b, a) if mode == 0 else _MODES[mode] for mode, b, a in zip(modes, before, after, strict=True)]
         return cls(ndim, border_mode, stride, dilation, groups, bool(flip))
 
     def __str__(self) -> str:
@@ -105,6 +103,10 @@ class _ConvOp(EngineOp):
     def _check(self, x_shape, w_shape, y_shape):
         """What is known of the three shapes must agree."""
         _explain.check_shapes(self, x_shape, w_shape, y_shape)
+
+    def _as_sizes(self, vector):
+        _explain.check_length(self, vector)
+        return tuple(int(n) for n in vector)
 
     def _sibling(self, cls):
         return cls(self.ndim, self.border_mode, self.stride, self.dilation, self.groups, self.flip)
@@ -172,6 +174,7 @@ class FusedConv(_ConvOp):
     """
 
     __props__ = (*_ConvOp.__props__, "relu")
+    __str__ = _ConvOp.__str__  # Aesara writes another for a class with __props__ of its own
     c_function = "conv_fused"
     direction = "forward"
 
@@ -217,7 +220,7 @@ class ConvInputGradient(_ConvOp):
         y = as_float_tensor(str(self), "the input", y, self.ndim + 2)
         dtype = common_dtype(str(self), w, y)
         w, y = at.cast(w, dtype), at.cast(y, dtype)
-        size = as_size_vector(str(self), "the output size", size, self.ndim)
+        size = as_size_vector(str(self), "size", size, self.ndim)
         w_shape, y_shape, sizes = w.type.shape, y.type.shape, static_sizes(size, self.ndim)
         channels = None if w_shape[1] is None else w_shape[1] * self.groups
         shape = (y_shape[0], channels, *sizes)
@@ -226,11 +229,9 @@ class ConvInputGradient(_ConvOp):
 
     def perform(self, node, inputs, output_storage, params=None):
         w, y, size = inputs
-        size = tuple(int(n) for n in size)
+        size = self._as_sizes(size)
         self._check((y.shape[0], w.shape[1] * self.groups, *size), w.shape, y.shape)
-        output_storage[0][0] = _taps.conv_input_gradient(
-            w, y, size, *self._numpy_arguments(size, w.shape[2:])
-        )
+        output_storage[0][0] = _taps.conv_input_gradient(w, y, size, *self._numpy_arguments(size, w.shape[2:]))
 
     def infer_shape(self, fgraph, node, shapes):
         w, y, _ = shapes
@@ -238,7 +239,7 @@ class ConvInputGradient(_ConvOp):
         return [(y[0], w[1] * self.groups, *(size[i] for i in range(self.ndim)))]
 
     def L_op(self, inputs, outputs, gradients):
-        w, y, size = inputs
+        w, y, _ = inputs
         (g,) = gradients
         return [
             self._sibling(ConvWeightGradient)(g, y, _spatial_shape(w)),
@@ -258,7 +259,7 @@ class ConvWeightGradient(_ConvOp):
         y = as_float_tensor(str(self), "the output's gradient", y, self.ndim + 2)
         dtype = common_dtype(str(self), x, y)
         x, y = at.cast(x, dtype), at.cast(y, dtype)
-        kernel = as_size_vector(str(self), "the filter size", kernel, self.ndim)
+        kernel = as_size_vector(str(self), "kernel", kernel, self.ndim)
         x_shape, y_shape = x.type.shape, y.type.shape
         channels = None if x_shape[1] is None else x_shape[1] // self.groups
         shape = (y_shape[1], channels, *static_sizes(kernel, self.ndim))
@@ -267,11 +268,9 @@ class ConvWeightGradient(_ConvOp):
 
     def perform(self, node, inputs, output_storage, params=None):
         x, y, kernel = inputs
-        kernel = tuple(int(k) for k in kernel)
+        kernel = self._as_sizes(kernel)
         self._check(x.shape, (y.shape[1], x.shape[1] // self.groups, *kernel), y.shape)
-        output_storage[0][0] = _taps.conv_weight_gradient(
-            x, y, kernel, *self._numpy_arguments(x.shape[2:], kernel)
-        )
+        output_storage[0][0] = _taps.conv_weight_gradient(x, y, kernel, *self._numpy_arguments(x.shape[2:], kernel))
 
     def infer_shape(self, fgraph, node, shapes):
         x, y, _ = shapes
@@ -279,7 +278,7 @@ class ConvWeightGradient(_ConvOp):
         return [(y[1], x[1] // self.groups, *(kernel[i] for i in range(self.ndim)))]
 
     def L_op(self, inputs, outputs, gradients):
-        x, y, kernel = inputs
+        x, y, _ = inputs
         (g,) = gradients
         return [
             self._sibling(ConvInputGradient)(g, y, _spatial_shape(x)),
@@ -324,9 +323,7 @@ def conv(x: Any, w: Any, *, border_mode="valid", stride=1, dilation=1, groups=1,
     return Conv(x.ndim - 2, border_mode, stride, dilation, groups, flip)(x, w)
 
 
-def conv_input_gradient(
-    w: Any, y: Any, size: Any, *, border_mode="valid", stride=1, dilation=1, groups=1, flip=False
-):
+def conv_input_gradient(w: Any, y: Any, size: Any, *, border_mode="valid", stride=1, dilation=1, groups=1, flip=False):
     """The deconvolution: the gradient of `conv` with respect to its input, applied to `y` ``(N, M, *out)``.
 
     `w` ``(M, C / groups, *kernel)`` are the filters of the forward convolution, `size` the spatial sizes of the

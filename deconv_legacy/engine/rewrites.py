@@ -32,9 +32,7 @@ def use_our_convolutions(fgraph, node):
     op = node.op
     if op.unshared or any(v.dtype not in ("float32", "float64") for v in node.inputs[:2]):
         return None
-    ours = _OURS[type(op)](
-        op.convdim, op.border_mode, op.subsample, op.filter_dilation, op.num_groups, op.filter_flip
-    )
+    ours = _OURS[type(op)](op.convdim, op.border_mode, op.subsample, op.filter_dilation, op.num_groups, op.filter_flip)
     result = ours(*node.inputs)
     if result.dtype != node.outputs[0].dtype:
         result = at.cast(result, node.outputs[0].dtype)
@@ -67,8 +65,7 @@ def fuse_bias(fgraph, node):
         if plain.owner is None or not isinstance(plain.owner.op, Conv) or not _only_client(fgraph, plain):
             continue
         bias = _bias_of(other, plain.owner.op.ndim)
-        # a bias of one number for many filters is a broadcast, which the fused Op does not do
-        if bias is None or bias.dtype != plain.dtype or bias.type.shape[0] == 1:
+        if bias is None or bias.dtype != plain.dtype:
             continue
         result = FusedConv.of(plain.owner.op, relu=False)(*plain.owner.inputs, bias)
         if not node.outputs[0].type.is_super(result.type):
@@ -83,12 +80,7 @@ def fuse_relu(fgraph, node):
     """``relu(conv(x, w) + b)`` in one pass, where nothing else reads what is inside."""
     (value,) = node.inputs
     inner = value.owner
-    if (
-        inner is None
-        or not isinstance(inner.op, FusedConv)
-        or inner.op.relu
-        or not _only_client(fgraph, value)
-    ):
+    if inner is None or not isinstance(inner.op, FusedConv) or inner.op.relu or not _only_client(fgraph, value):
         return None
     result = FusedConv.of(inner.op, relu=True)(*inner.inputs)
     if not node.outputs[0].type.is_super(result.type):

@@ -3,7 +3,8 @@
    One- and two-dimensional problems are three-dimensional ones with leading axes of size 1.
    Each is im2col and a matrix product, done tile by tile: a thread holds a few MB, never a whole image's columns.
    Layouts: x (N, C, D, H, W), w (M, C/groups, kd, kh, kw), y (N, M, OD, OH, OW). A column row is (channel, tap).
-   Tiles never share what they write, so the result does not depend on the number of threads. */
+   Tiles never share what they write, and the order of sums is fixed: with the same number of threads the same numbers
+   come out, bit by bit. Another number of threads cuts other tiles, and the last bits may differ. */
 
 namespace dl {
 
@@ -38,7 +39,7 @@ struct Conv {
   bool resolve() {
     taps = in_plane = out_plane = 1;
     for (int a = 0; a < 3; a++) {
-      if (kernel[a] < 1 || in[a] < 0) return false;
+      if (kernel[a] < 1 || in[a] < 1) return false;
       idx extent = dilation[a] * (kernel[a] - 1) + 1;
       if (mode[a] == HALF) {
         before[a] = after[a] = extent / 2;
@@ -47,7 +48,7 @@ struct Conv {
       } else if (mode[a] == SAME || mode[a] == SAME_LOWER) {
         idx n = ceil_div(in[a], stride[a]);
         idx total = (n - 1) * stride[a] + extent - in[a];
-        if (total < 0 || in[a] == 0) total = 0;
+        if (total < 0) total = 0;
         idx less = total / 2;
         before[a] = mode[a] == SAME ? less : total - less;
         after[a] = total - before[a];
@@ -223,12 +224,13 @@ inline const T *gather(const Conv &p, const T *y, idx group, idx m0, idx count, 
 /* What is done to an output tile while it is still in the cache: add the bias, cut off below zero.
    `!(v <= 0)` keeps a NaN. */
 template <typename T> struct Epilogue {
-  const T *bias; /* one number per filter, or NULL */
+  const T *bias; /* NULL, or one number per filter (step 1), or one for all (step 0) */
+  idx step;
   bool relu;
   void operator()(T *y, idx rows, idx columns, idx ld, idx first) const {
     if (!bias && !relu) return;
     for (idx m = 0; m < rows; m++, y += ld) {
-      const T b = bias ? bias[first + m] : T(0);
+      const T b = bias ? bias[(first + m) * step] : T(0);
       if (relu)
         for (idx j = 0; j < columns; j++) {
           const T v = y[j] + b;
@@ -419,8 +421,9 @@ int conv_fused(PyArrayObject *x_, PyArrayObject *w_, PyArrayObject *bias_, PyArr
   p.filters = w.dim(0) / p.groups;
   p.channels = w.dim(1);
   if (!groups_fit(p, x.dim(1), w.dim(0)) || !p.resolve()) return conv_error(spec, "forward", x.a, w.a, DL_NONE);
-  if (bias && bias.dim(0) != w.dim(0)) return conv_error(spec, "bias", w.a, bias.a, DL_NONE);
-  const Epilogue<T> finish = {bias ? data<T>(bias.a) : NULL, p.relu != 0};
+  const idx biases = bias ? bias.dim(0) : 1;
+  if (biases != 1 && biases != w.dim(0)) return conv_error(spec, "bias", w.a, bias.a, DL_NONE);
+  const Epilogue<T> finish = {bias ? data<T>(bias.a) : NULL, biases == 1 ? 0 : 1, p.relu != 0};
   idx dims[5] = {p.batch, w.dim(0)};
   for (int a = 0; a < nd; a++) dims[2 + a] = p.out[3 - nd + a];
   if (!prepare<T>(out, nd + 2, dims)) return 1;
