@@ -43,8 +43,8 @@ def describe_start(start: bytes) -> str | None:
     for magic, kind in kinds.items():
         if start.startswith(magic) or head.startswith(magic):
             return kind
-    if start and b"\0" not in start and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
-        return "text, not a binary file"
+    if start and b"\0" not in start and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start):
+        return "text (a prototxt?)"
     return None
 
 

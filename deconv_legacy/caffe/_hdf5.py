@@ -74,7 +74,7 @@ def _numbered(group: Any) -> list[np.ndarray | None]:
         dataset = group[str(index)]
         if dataset.dtype.kind not in "fiu":
             raise TypeError(f"{dataset.name} holds {dataset.dtype}, not numbers")
-        blobs[index] = dataset.astype(np.float32)[()]
+        blobs[index] = np.asarray(dataset[()], np.float32)
     return blobs
 
 
@@ -93,4 +93,4 @@ def _opened(path: StrPath) -> Iterator[Any]:
         with _h5py().File(path, "r") as file:
             yield file
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise FileFormatError(f"no readable HDF5 file: {error}", path=path) from error
+        raise FileFormatError(f"the HDF5 file cannot be read: {error}", path=path) from error

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from deconv_legacy.errors import FileFormatError
 
-__all__ = ["format_message", "parse_message"]
+__all__ = ["check_strings", "format_message", "parse_message"]
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\v\f]+|\#[^\n]*)
@@ -40,8 +40,11 @@ _SIMPLE_ESCAPES = {
 }  # fmt: skip
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 _CLOSING = {"{": "}", "<": ">"}
+_FORK_HINT = "; forks of Caffe have it: allow_unknown=True reads it"
 _MAX_DEPTH = 100
 _MAX_LISTED = 20
+_MAX_PLACES = 4
+_Entry = tuple[tuple[int, int], str]  # ((line, column), cause)
 
 
 class _Token(NamedTuple):
@@ -108,7 +111,7 @@ def parse_message(
     *,
     path: object = None,
     allow_unknown: bool = False,
-    is_foreign: Callable[..., bool] | None = None,
+    is_foreign: Callable[..., bool] = lambda *names: False,
 ) -> Any:
     """Read text into a message, and return the message.
 
@@ -123,8 +126,8 @@ def parse_message(
     allow_unknown
         Skip unknown fields with one warning that lists them with line and column.
     is_foreign
-        ``is_foreign(field descriptor, enum value name or None)``: fields and values to be named in that
-        warning though the message has them.
+        ``is_foreign(message name, field name[, enum value name])``: what a fork of the schema knows. It is
+        named in that warning if the message has it, and in the error if not.
 
     Raises
     ------
@@ -135,17 +138,18 @@ def parse_message(
     reader = _Reader(text, allow_unknown, is_foreign)
     reader.read(message)
     if reader.problems:
-        listed = sorted(reader.problems, key=lambda problem: problem[0])
+        listed = sorted(reader.problems)
         (line, column), cause = listed[0]
         if len(listed) > 1:
             cause = f"{cause}\n{len(listed)} problems in all:\n" + _listing(listed, path)
         raise FileFormatError(cause, path=path, line=line, column=column)
     if reader.foreign:
-        warnings.warn("not fields of BVLC Caffe:\n" + _listing(reader.foreign, path), stacklevel=3)
+        file = "" if path is None else f"{path}: "
+        warnings.warn(f"{file}not of BVLC Caffe:\n{_gathered(reader.foreign)}", stacklevel=4)
     return message
 
 
-def _listing(entries: list[tuple[tuple[int, int], str]], path: object) -> str:
+def _listing(entries: list[_Entry], path: object) -> str:
     prefix = "" if path is None else f"{path}:"
     lines = [f"  {prefix}{line}:{column}: {cause}" for (line, column), cause in entries[:_MAX_LISTED]]
     if len(entries) > _MAX_LISTED:
@@ -153,13 +157,25 @@ def _listing(entries: list[tuple[tuple[int, int], str]], path: object) -> str:
     return "\n".join(lines)
 
 
+def _gathered(entries: list[_Entry]) -> str:
+    """One line a cause, with its first places: a fork's field is in the file once a layer."""
+    places: dict[str, list[str]] = {}
+    for (line, column), cause in entries:
+        places.setdefault(cause, []).append(f"{line}:{column}")
+    return "\n".join(
+        f"  {cause} at {', '.join(at[:_MAX_PLACES])}"
+        + (f" and {len(at) - _MAX_PLACES} more" if len(at) > _MAX_PLACES else "")
+        for cause, at in places.items()
+    )
+
+
 class _Reader:
-    def __init__(self, text: str, allow_unknown: bool, is_foreign: Callable[..., bool] | None):
+    def __init__(self, text: str, allow_unknown: bool, is_foreign: Callable[..., bool]):
         self.text = text
         self.allow_unknown = allow_unknown
         self.is_foreign = is_foreign
-        self.problems: list[tuple[tuple[int, int], str]] = []
-        self.foreign: list[tuple[tuple[int, int], str]] = []
+        self.problems: list[_Entry] = []
+        self.foreign: list[_Entry] = []
         self.line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self.tokens = list(_tokens(text))
         self.index = 0
@@ -223,7 +239,7 @@ class _Reader:
         if field is None:
             self.unknown_field(token, message.DESCRIPTOR, fields)
             return
-        if self.is_foreign is not None and self.is_foreign(field.descriptor):
+        if self.is_foreign(message.DESCRIPTOR.name, field.name):
             self.foreign.append((self.place(token), f"{message.DESCRIPTOR.name}.{field.name} (of a fork; kept)"))
         if field.name in seen and not field.repeated:
             self.report(_Problem(f"{field.name!r} is given twice; it takes one value", token))
@@ -323,6 +339,7 @@ class _Reader:
 
     def enum(self, field: _Field) -> int:
         enum = field.descriptor.enum_type
+        message = field.descriptor.containing_type.name
         first = self.token
         if first.kind == "name":
             value = enum.values_by_name.get(first.text)
@@ -333,8 +350,9 @@ class _Reader:
             value = enum.values_by_number.get(_to_int(self.token.text) * (-1 if negative else 1))
         if value is None:
             text = self.token.text
-            raise _Problem(f"{text!r} is no value of {enum.name}{_hint(text, enum.values_by_name)}", first)
-        if self.is_foreign is not None and self.is_foreign(field.descriptor, value.name):
+            hint = _FORK_HINT if self.is_foreign(message, field.name, text) else _hint(text, enum.values_by_name)
+            raise _Problem(f"{text!r} is no value of {enum.name}{hint}", first)
+        if self.is_foreign(message, field.name, value.name):
             self.foreign.append((self.place(first), f"{enum.name} {value.name} (of a fork; kept)"))
         self.index += 1
         return value.number
@@ -369,7 +387,8 @@ class _Reader:
         if self.allow_unknown:
             self.foreign.append((self.place(token), f"{cause} (skipped)"))
         else:
-            self.report(_Problem(cause + _hint(token.text, fields), token))
+            of_fork = self.is_foreign(descriptor.name, token.text)
+            self.report(_Problem(cause + (_FORK_HINT if of_fork else _hint(token.text, fields)), token))
         self.skip_field(token.text)
 
     def skip_field(self, name: str) -> None:
@@ -510,6 +529,18 @@ def format_message(message: Any, indent: str = "") -> str:
             else:
                 lines.append(f"{indent}{field.name}: {_format_value(field, value)}\n")
     return "".join(lines)
+
+
+def check_strings(message: Any) -> None:
+    """Raise UnicodeDecodeError for a string that is no text; protobuf reads such ones from binary as bytes."""
+    fields, _ = _fields(message.DESCRIPTOR)
+    for descriptor, holder in message.ListFields():
+        field = fields[descriptor.name]
+        for value in holder if field.repeated else (holder,):
+            if field.kind == "message":
+                check_strings(value)
+            elif field.kind == "string" and isinstance(value, bytes):
+                value.decode()
 
 
 def _format_value(field: _Field, value: Any) -> str:

@@ -13,15 +13,15 @@ import numpy as np
 
 __all__ = [
     "BYTES",
-    "FIXED32",
-    "FIXED64",
     "VARINT",
     "Field",
     "WireError",
     "field",
     "fields",
+    "numbers",
     "signed",
     "varint",
+    "varints",
     "without",
 ]
 
@@ -41,7 +41,7 @@ class WireError(Exception):
 class Field(NamedTuple):
     """One field: ``buffer[start:end]`` is its content, ``buffer[key:end]`` all of it.
 
-    A run of ``count`` unpacked numbers of one field comes as one, from the first key to the last value.
+    A run of ``length`` unpacked numbers of one field comes as one, from the first key to the last value.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Field(NamedTuple):
     start: int
     end: int
     value: int = 0  # of a VARINT, unsigned
-    count: int = 1
+    length: int = 1
 
 
 def fields(buffer: Any, start: int, end: int) -> Iterator[Field]:
@@ -81,7 +81,7 @@ def fields(buffer: Any, start: int, end: int) -> Iterator[Field]:
                 raise WireError(f"field {number} needs {size} bytes, {end - position} are left", key)
             count = _run_length(buffer, key, end, size + 1) if position == key + 1 else 1
             stop = position + size + (count - 1) * (size + 1)
-            yield Field(number, kind, key, position, stop, count=count)
+            yield Field(number, kind, key, position, stop, length=count)
         else:
             raise WireError(f"wire type {kind}", key)
         position = stop
@@ -97,10 +97,10 @@ def numbers(buffer: Any, field: Field, dtype: str) -> np.ndarray:
         return np.frombuffer(buffer, item, size // item.itemsize, field.start)
     if _FIXED_SIZE.get(field.kind) != item.itemsize:
         raise WireError(f"field {field.number} has wire type {field.kind}, not floats", field.key)
-    if field.count == 1:
+    if field.length == 1:
         return np.frombuffer(buffer, item, 1, field.start)
     record = np.dtype({"names": ["value"], "formats": [item], "offsets": [1], "itemsize": item.itemsize + 1})
-    return np.frombuffer(buffer, record, field.count, field.key)["value"]
+    return np.frombuffer(buffer, record, field.length, field.key)["value"]
 
 
 def signed(value: int) -> int:
@@ -108,14 +108,15 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def varints(buffer: Any, field: Field) -> list[int]:
-    """The integers of a field, packed or a single unpacked one."""
+def varints(buffer: Any, field: Field, most: int) -> list[int]:
+    """The integers of a field, packed or a single unpacked one; a few more than ``most`` at the most."""
     if field.kind == VARINT:
         return [signed(field.value)]
     if field.kind != BYTES:
         raise WireError(f"field {field.number} has wire type {field.kind}, not integers", field.key)
-    result, position = [], field.start
-    while position < field.end:
+    result: list[int] = []
+    position = field.start
+    while position < field.end and len(result) <= most:
         value, position = _read_varint(buffer, position, field.end)
         result.append(signed(value))
     return result

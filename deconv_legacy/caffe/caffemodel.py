@@ -20,6 +20,7 @@ import numpy as np
 
 from deconv_legacy.caffe import _hdf5, _wire, schema, upgrade
 from deconv_legacy.caffe._files import StrPath, describe_start, is_hdf5, replacing
+from deconv_legacy.caffe._text import check_strings
 from deconv_legacy.errors import FileFormatError, MismatchError
 
 __all__ = [
@@ -43,6 +44,7 @@ _NAME_AND_BLOBS = {"V0": (1, 50), "V1": (4, 6), "V2": (1, 7)}
 _DATA, _SHAPE, _DOUBLE_DATA = 5, 7, 8
 _LEGACY_AXES = (1, 2, 3, 4)  # num, channels, height, width
 _ITER, _LEARNED_NET, _HISTORY, _CURRENT_STEP = 1, 2, 3, 4
+_MAX_AXES = 32  # kMaxBlobAxes
 _WITHOUT_BLOBS = {_V2_LAYER: {7: None}, _V1_LAYERS: {6: None, _V0_LAYER: {50: None}}}
 
 
@@ -131,7 +133,9 @@ def read_layers(path: StrPath) -> list[StoredLayer]:
         except _wire.WireError as error:
             if error.inside is None:
                 raise
-            raise _Damage(f"{_where_cut(buffer, size, error.inside, layers)}: {error}; the file is cut short") from None
+            raise _Damage(
+                f"{_where_cut(buffer, size, error.inside, layers)}: {error}; the file is cut short or damaged"
+            ) from None
         if not layers:
             raise _Damage("there is no layer in it")
     return layers
@@ -187,7 +191,8 @@ def read_model_net(path: StrPath, *, allow_unknown: bool = False) -> Any:
     with _mapped(path, "a caffemodel") as (buffer, size):
         try:
             net.ParseFromString(_wire.without(buffer, 0, size, _WITHOUT_BLOBS))
-        except DecodeError as error:
+            check_strings(net)
+        except (DecodeError, UnicodeDecodeError) as error:
             raise _Damage(f"the net in it cannot be read: {error}") from None
     return upgrade.upgrade_net(net, path=os.fspath(path))
 
@@ -252,7 +257,7 @@ def read_solverstate(path: StrPath) -> SavedState:
             elif part.number == _CURRENT_STEP and part.kind == _wire.VARINT:
                 state.current_step = _wire.signed(part.value)
             elif part.number == _LEARNED_NET and part.kind == _wire.BYTES:
-                state.learned_net = _text(buffer, part)
+                state.learned_net = _string(buffer, part)
             elif part.number == _HISTORY and part.kind == _wire.BYTES:
                 with _inside(f"history {len(state.history)}"):
                     state.history.append(_read_blob(buffer, part.start, part.end).data)
@@ -313,7 +318,7 @@ def _mapped(path: StrPath, kind: str) -> Iterator[tuple[Any, int]]:
         yield buffer, size
     except (_wire.WireError, _Damage) as error:
         looks = describe_start(buffer[:64])
-        cause = f"not {kind}, but {looks}" if looks else f"no readable {kind.split()[-1]}: {error}"
+        cause = f"not {kind}, but {looks}" if looks else f"the {kind.split()[-1]} cannot be read: {error}"
         raise FileFormatError(cause, path=path) from None
 
 
@@ -340,7 +345,7 @@ def _read_layer(buffer: Any, record: _wire.Field) -> StoredLayer:
             if part.kind != _wire.BYTES:
                 continue
             if part.number == name_number:
-                name = _text(buffer, part)
+                name = _string(buffer, part)
             elif part.number == blobs_number:
                 blobs.append(part)
     except _wire.WireError as error:
@@ -360,11 +365,11 @@ def _where_cut(buffer: Any, size: int, inside: tuple[int, int], layers: Sequence
         with contextlib.suppress(_wire.WireError, _Damage):
             for part in _wire.fields(buffer, start, size):
                 if part.number == _NAME_AND_BLOBS[version][0] and part.kind == _wire.BYTES:
-                    return f"in layer {_text(buffer, part)!r}"
+                    return f"in layer {_string(buffer, part)!r}"
     return f"after layer {layers[-1].name!r}" if layers else "at its start"
 
 
-def _text(buffer: Any, part: _wire.Field) -> str:
+def _string(buffer: Any, part: _wire.Field) -> str:
     try:
         return buffer[part.start : part.end].decode()
     except UnicodeDecodeError:
@@ -382,7 +387,9 @@ def _read_blob(buffer: Any, start: int, end: int) -> StoredBlob:
         elif part.number == _SHAPE and part.kind == _wire.BYTES:
             for dim in _wire.fields(buffer, part.start, part.end):
                 if dim.number == 1:
-                    shape += _wire.varints(buffer, dim)
+                    shape += _wire.varints(buffer, dim, _MAX_AXES)
+            if len(shape) > _MAX_AXES:
+                raise _Damage(f"a shape of more than {_MAX_AXES} axes")
         elif part.number == _DATA:
             floats.append(_wire.numbers(buffer, part, "<f4"))
         elif part.number == _DOUBLE_DATA:

@@ -88,5 +88,4 @@ def write_net(path: StrPath, net: Any) -> None:
 
 def _parse(text: str, kind: str, path: object, allow_unknown: bool) -> Any:
     message = getattr(schema.messages(forks=allow_unknown), kind)()
-    is_foreign = schema.is_fork if allow_unknown else None
-    return _text.parse_message(text, message, path=path, allow_unknown=allow_unknown, is_foreign=is_foreign)
+    return _text.parse_message(text, message, path=path, allow_unknown=allow_unknown, is_foreign=schema.is_fork)

@@ -23,7 +23,6 @@ _SCALARS = ("double", "float", "int64", "int32", "uint64", "uint32", "bool", "st
 _FIELD = re.compile(r"(\d+) (\w+) (\w+)([*+!]?)(?: = ?(.*))?")
 
 
-@functools.cache
 def messages(forks: bool = False) -> Any:
     """The message classes of Caffe.
 
@@ -59,6 +58,11 @@ def messages(forks: bool = False) -> Any:
     }
     <BLANKLINE>
     """
+    return _build(forks)
+
+
+@functools.cache
+def _build(forks: bool) -> Any:
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
         from google.protobuf.internal import enum_type_wrapper
@@ -83,17 +87,28 @@ def messages(forks: bool = False) -> Any:
     return types.SimpleNamespace(**names)
 
 
-def is_fork(field: Any, value: str | None = None) -> bool:
-    """Whether a field (a descriptor of ``messages(forks=True)``), or the named value of its enum, is unknown
-    to BVLC's Caffe."""
-    original = getattr(messages(), field.containing_type.name, None)
-    ours = None if original is None else original.DESCRIPTOR.fields_by_name.get(field.name)
-    return ours is None or (value is not None and value not in ours.enum_type.values_by_name)
+def is_fork(message: str, field: str, value: str | None = None) -> bool:
+    """Whether a field of one of Caffe's messages, or a value of the field's enum, is an addition of the forks.
+
+    >>> is_fork("ConvolutionParameter", "hole"), is_fork("ConvolutionParameter", "dilation")
+    (True, False)
+    >>> is_fork("V1LayerParameter", "type", "CROP")
+    True
+    """
+    original = getattr(messages(), message, None)
+    if original is None:  # a message that is theirs altogether
+        return False
+    ours = original.DESCRIPTOR.fields_by_name.get(field)
+    theirs = getattr(messages(forks=True), message).DESCRIPTOR.fields_by_name.get(field)
+    if value is None or ours is None or theirs is None:
+        return ours is None and theirs is not None
+    return value in theirs.enum_type.values_by_name and value not in ours.enum_type.values_by_name
 
 
 def _paragraphs(table: str) -> Iterator[tuple[str, list[str]]]:
     """(heading, statements) of each message or enum of a table."""
-    heading, body = "", []
+    heading = ""
+    body: list[str] = []
     for line in table.splitlines():
         text = line.partition("#")[0].rstrip()
         if text and not text.startswith(" "):
