@@ -1,0 +1,17 @@
+"""Training: losses, update rules, metrics."""
+
+from deconv_legacy.training.metrics import Scores, confusion, scores
+from deconv_legacy.training.updates import adadelta, adagrad, adam, momentum, nesterov_momentum, rmsprop, sgd
+
+__all__ = [
+    "Scores",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "confusion",
+    "momentum",
+    "nesterov_momentum",
+    "rmsprop",
+    "scores",
+    "sgd",
+]
