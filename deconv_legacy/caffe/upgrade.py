@@ -318,7 +318,7 @@ def _upgrade_v0_layer(connection: Any, result: Any) -> None:
                 raise _Refusal(
                     f"unknown V0 layer type {value!r} of layer {old.name!r}; there are {', '.join(_V0_TYPES)}"
                 )
-            result.type = _V0_TYPES[value]
+            result.type = getattr(type(result), _V0_TYPES[value])  # pure-Python protobuf takes no names
         elif field.name in ("blobs", "blobs_lr", "weight_decay"):
             getattr(result, field.name).extend(value)
         elif field.name == "hdf5_output_param" and old.type == "hdf5_output":

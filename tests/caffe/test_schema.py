@@ -17,11 +17,10 @@ def facts(pb):
     """Every fact of the schema as lines: names, numbers, types, labels, packing, defaults and enum values."""
     lines = []
     enums = dict(pb.DESCRIPTOR.enum_types_by_name)
-    for message in pb.DESCRIPTOR.message_types_by_name.values():
-        enums.update((f"{message.name}.{enum.name}", enum) for enum in message.enum_types)
-        proto = descriptor_pb2.DescriptorProto()
-        message.CopyToProto(proto)
-        for field in proto.field:
+    for message in descriptor_pb2.FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb).message_type:
+        for enum in pb.DESCRIPTOR.message_types_by_name[message.name].enum_types:
+            enums[f"{message.name}.{enum.name}"] = enum
+        for field in message.field:
             kind = field.type_name or field.type
             default = ""
             if field.label != field.LABEL_REPEATED and field.type != field.TYPE_MESSAGE:
@@ -55,7 +54,7 @@ def test_a_few_facts_by_hand():
     assert pb.FillerParameter().type == "constant"
     assert pb.EltwiseParameter().operation == pb.EltwiseParameter.SUM == 1
     assert pb.NetState().phase == pb.TEST == pb.Phase.Value("TEST") == 1
-    assert pb.SolverParameter().delta == np.float32(1e-8)
+    assert np.float32(pb.SolverParameter().delta) == np.float32(1e-8)
     assert pb.SolverParameter().snapshot_format == pb.SolverParameter.BINARYPROTO
 
 
