@@ -35,16 +35,32 @@ inline double real(npy_int64 bits) {
   return value;
 }
 
-/* The same numbers as `type`, in C order; float labels and masks are truncated, as Caffe does. */
-struct Cast {
+/* Whole numbers, as int64 in C order: labels and masks, which Caffe keeps as floats. Floats are truncated; NaN and
+   what int64 cannot hold become its least number, which is never legal. */
+struct Integers {
   PyArrayObject *a;
-  Cast(PyArrayObject *source, int type)
-      : a(reinterpret_cast<PyArrayObject *>(PyArray_FROMANY(reinterpret_cast<PyObject *>(source), type, 0, 0,
-                                                            NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_FORCECAST))) {}
-  ~Cast() { Py_XDECREF(a); }
+  explicit Integers(PyArrayObject *source) : a(NULL) {
+    if (PyArray_TYPE(source) == NPY_FLOAT32)
+      truncate<float>(source);
+    else if (PyArray_TYPE(source) == NPY_FLOAT64)
+      truncate<double>(source);
+    else
+      a = reinterpret_cast<PyArrayObject *>(PyArray_FROMANY(reinterpret_cast<PyObject *>(source), NPY_INT64, 0, 0,
+                                                            NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_FORCECAST));
+  }
+  template <typename T> void truncate(PyArrayObject *source) {
+    Array given(source);
+    if (!given || !prepare<npy_int64>(&a, PyArray_NDIM(given.a), PyArray_DIMS(given.a))) return;
+    const T *from = data<T>(given.a);
+    const T limit = T(1LL << 62);
+    npy_int64 *to = data<npy_int64>(a);
+    for (idx i = 0; i < PyArray_SIZE(a); i++)
+      to[i] = from[i] > -limit && from[i] < limit ? npy_int64(from[i]) : std::numeric_limits<npy_int64>::min();
+  }
+  ~Integers() { Py_XDECREF(a); }
   operator bool() const { return a != NULL; }
-  Cast(const Cast &) = delete;
-  Cast &operator=(const Cast &) = delete;
+  Integers(const Integers &) = delete;
+  Integers &operator=(const Integers &) = delete;
 };
 
 } // namespace dl
