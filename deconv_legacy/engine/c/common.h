@@ -6,6 +6,7 @@
 #include <new>
 #ifdef _OPENMP
 #include <omp.h>
+#include <pthread.h>
 #endif
 
 namespace dl {
@@ -20,6 +21,13 @@ template <> struct numpy_type<double> { enum { num = NPY_FLOAT64 }; };
 template <> struct numpy_type<npy_int64> { enum { num = NPY_INT64 }; };
 
 template <typename T> inline T *data(PyArrayObject *a) { return static_cast<T *>(PyArray_DATA(a)); }
+
+#ifdef _OPENMP
+/* OpenMP's threads do not live on in a forked process, where GNU's library would wait for them for ever: it goes on
+   with one thread. Registered when the module is loaded. */
+static void use_one_thread() { omp_set_num_threads(1); }
+static const int forks_are_safe = pthread_atfork(NULL, NULL, use_one_thread);
+#endif
 
 inline int max_threads() {
 #ifdef _OPENMP
