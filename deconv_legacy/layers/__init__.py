@@ -21,6 +21,7 @@ from deconv_legacy.layers.elementwise import (
     SigmoidLayer,
     TanhLayer,
 )
+from deconv_legacy.layers.losses import SoftmaxLossLayer
 from deconv_legacy.layers.network import Network
 from deconv_legacy.layers.normalization import BatchNormLayer
 from deconv_legacy.layers.spatial import CropLayer, PoolLayer, UnpoolLayer
@@ -43,6 +44,7 @@ __all__ = [
     "ScaleLayer",
     "SigmoidLayer",
     "SoftmaxLayer",
+    "SoftmaxLossLayer",
     "TanhLayer",
     "UnpoolLayer",
     "UpscoreLayer",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from deconv_legacy.errors import SizeError
 from deconv_legacy.layers.base import Layer
 
 at = aesara.tensor
+
+Filler = Callable[..., Any]
+_ONES = partial(fillers.constant, value=1)
 
 __all__ = ["ConcatLayer", "DropoutLayer", "EltwiseLayer", "ReluLayer", "ScaleLayer", "SigmoidLayer", "TanhLayer"]
 
@@ -180,7 +184,8 @@ class ScaleLayer(Layer):
         The parameters have the sizes of axes ``axis .. axis + num_axes - 1`` of the input (channels by default;
         -1 axes: all that follow); these must be known.
     scale, bias
-        Arrays or shared variables; `scale` None starts with ones, `bias` True with zeros, None has none.
+        Arrays or shared variables; `scale` None starts with `filler` (ones), `bias` True with `bias_filler` (zeros),
+        None has none.
     """
 
     keeps_coordinates = True
@@ -194,6 +199,9 @@ class ScaleLayer(Layer):
         bias: Any = None,
         name: str = "scale",
         *,
+        filler: Filler | None = None,
+        bias_filler: Filler = fillers.constant,
+        rng: Any = None,
         frozen: bool = False,
     ):
         super().__init__([input], name, frozen=frozen)
@@ -206,10 +214,10 @@ class ScaleLayer(Layer):
                 f"axes {axis} to {stop - 1} of an input of shape {self.input_shape} must be known", where=self.where
             )
         pattern = ["x"] * axis + list(range(len(shape))) + ["x"] * (x.ndim - stop)
-        self.W = self.add_param(scale, shape, "scale", lambda s, rng, dtype: fillers.constant(s, rng, dtype, value=1))
+        self.W = self.add_param(scale, shape, "scale", filler or _ONES, rng)
         y = x * self.W.dimshuffle(pattern)
         self.b = None
         if bias is not None and bias is not False:
-            self.b = self.add_param(None if bias is True else bias, shape, "bias", fillers.constant)
+            self.b = self.add_param(None if bias is True else bias, shape, "bias", bias_filler, rng)
             y = y + self.b.dimshuffle(pattern)
         self.outputs = [y]

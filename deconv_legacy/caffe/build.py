@@ -1,0 +1,291 @@
+"""From a NetParameter to a graph of layers."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deconv_legacy import fillers
+from deconv_legacy.caffe import types as _types  # noqa: F401  (fills the registry)
+from deconv_legacy.caffe.caffemodel import StoredLayer, read_layers
+from deconv_legacy.caffe.filter import filter_net
+from deconv_legacy.caffe.registry import LAYERS
+from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
+from deconv_legacy.layers import InputLayer, Layer, Network
+
+__all__ = ["Build", "BuiltNet", "build_net"]
+
+TRAIN, TEST = 0, 1
+
+
+class BuiltNet:
+    """The layers of a net.
+
+    Attributes
+    ----------
+    spec : NetParameter
+        The net as filtered for the phase.
+    layers : dict
+        Layer name -> Layer, in the net's order.
+    blobs : dict
+        Blob name -> the Layer whose output it is at the end (the last version where layers work in place).
+    inputs : list of str
+        Blobs that are fed, in the net's order.
+    outputs : list of str
+        Blobs that no layer reads, alphabetical as in Caffe.
+    input_layers : list of InputLayer
+        Those behind `inputs`.
+    network : Network
+        All of it.
+    """
+
+    def __init__(
+        self, spec: Any, layers: dict[str, Layer], blobs: dict[str, Layer], inputs: list[InputLayer], read: set[str]
+    ):
+        self.spec = spec
+        self.layers = layers
+        self.blobs = blobs
+        self.input_layers = inputs
+        self.inputs = [layer.name for layer in inputs]
+        self.outputs = sorted(name for name in blobs if name not in read) or sorted(blobs)
+        self.network = Network([blobs[name] for name in self.outputs])
+
+    def params(self) -> dict[str, list[Any]]:
+        """Shared variables of each layer that has parameters, in the net's order."""
+        return {name: layer.params for name, layer in self.layers.items() if layer.params}
+
+    def load(self, weights: str | Path | Sequence[StoredLayer], *, missing: bool = False) -> list[str]:
+        """Copy weights by layer name, as ``Net::CopyTrainedLayersFrom`` does.
+
+        Parameters
+        ----------
+        weights
+            A caffemodel or HDF5 file, or what `read_layers` made of it.
+        missing
+            Whether a layer with parameters may have no weights; it then keeps what its fillers gave.
+
+        Returns
+        -------
+        list of str
+            Layers of the file that the net does not have, whose weights are therefore not used.
+
+        Raises
+        ------
+        MismatchError
+            Listing every missing name and every wrong shape; nothing has been changed then.
+        """
+        stored = weights if isinstance(weights, Sequence) and not isinstance(weights, str) else read_layers(weights)
+        source = "the weights" if stored is weights else str(weights)
+        found = {layer.name: layer for layer in stored}
+        params, problems, chosen = self.params(), [], []
+        unused = [layer.name for layer in stored if layer.blobs and layer.name not in params]
+        for name, variables in params.items():
+            if name not in found or (not found[name].blobs and missing):
+                if not missing:
+                    near = difflib.get_close_matches(name, unused, n=1)
+                    problems.append(
+                        f"no weights for layer {name!r}" + (f" (there are some for {near[0]!r})" if near else "")
+                    )
+                continue
+            blobs = found[name].blobs
+            if len(blobs) != len(variables):
+                problems.append(f"layer {name!r} has {len(variables)} parameters, the weights {len(blobs)}")
+                continue
+            for index, (variable, blob) in enumerate(zip(variables, blobs, strict=True)):
+                shape = tuple(variable.type.shape)
+                if blob is None:  # an HDF5 file leaves it to the layer that owns it
+                    continue
+                if not blob.fits(shape):
+                    problems.append(
+                        f"layer {name!r}, parameter {index}: the net needs shape {shape}, "
+                        f"the weights have {blob.data.shape}"
+                    )
+                    continue
+                chosen.append((variable, blob.data, shape))
+        if problems:
+            raise MismatchError(f"{source} do not belong to this net: " + "; ".join(problems))
+        for variable, data, shape in chosen:
+            values = np.array(data, variable.dtype).reshape(shape)  # the one copy: the file's may be unaligned
+            variable.set_value(values, borrow=True)
+        return unused
+
+    def function(self, outputs: Sequence[str] | None = None, *, backend: str | None = None) -> Any:
+        """Compile it: arrays for `inputs` in, a list of the blobs named (by default `outputs`) out."""
+        from deconv_legacy import engine
+
+        names = self.outputs if outputs is None else outputs
+        unknown = [name for name in names if name not in self.blobs]
+        if unknown:
+            raise MismatchError(f"no blob is called {unknown[0]!r}; there are {', '.join(self.blobs)}")
+        return engine.compile(
+            [layer.output for layer in self.input_layers],
+            [self.blobs[name].output for name in names],
+            backend=backend,
+            on_unused_input="ignore",
+        )
+
+
+class Build:
+    """A net under construction: what the builders in `deconv_legacy.caffe.types` may ask."""
+
+    def __init__(self, phase: int, input_shapes: Mapping[str, Sequence[int | None]], free: bool, rng: Any):
+        self.phase = phase
+        self.train = phase == TRAIN
+        self.rng = np.random.default_rng(rng)
+        self.input_shapes = input_shapes
+        self.free = free
+        self.inputs: list[InputLayer] = []
+        self._shared: dict[str, Any] = {}
+
+    def input(self, blob: str, shape: Sequence[int | None] | None) -> InputLayer:
+        """A blob that is fed, with what is known of its shape."""
+        if blob in self.input_shapes:
+            shape = self.input_shapes[blob]
+        elif shape is None:
+            raise MismatchError(
+                f"the shape of blob {blob!r} comes from a data layer that is not run; name it, as in {blob}=1,3,500,500"
+            )
+        elif self.free and len(shape) == 4:
+            # Caffe's nets are reshaped to each image: only the channels are fixed
+            shape = (None, shape[1], None, None)
+        layer = InputLayer(shape, name=blob)
+        self.inputs.append(layer)
+        return layer
+
+    def filler(self, message: Any) -> Any:
+        """A filler function from a FillerParameter."""
+        fields = {field.name: value for field, value in message.ListFields()}
+        if "variance_norm" in fields:
+            fields["variance_norm"] = ("FAN_IN", "FAN_OUT", "AVERAGE")[fields["variance_norm"]]
+        kind = fields.pop("type", "constant")
+        return lambda shape, rng, dtype: fillers.fill(shape, kind, rng, dtype, **fields)
+
+    def shared(self, spec: Any, index: int) -> Any:
+        """The parameter that another layer owns under the same ``param { name }``, or None."""
+        name = spec.param[index].name if index < len(spec.param) else ""
+        return self._shared.get(name) if name else None
+
+    def own(self, spec: Any, layer: Layer) -> None:
+        """Note the layer's named parameters, and freeze it where nothing of it learns."""
+        for index, variable in enumerate(layer.params):
+            if index < len(spec.param) and spec.param[index].name:
+                self._shared.setdefault(spec.param[index].name, variable)
+        rates = [spec.param[i].lr_mult if i < len(spec.param) else 1.0 for i in range(len(layer.params))]
+        layer.frozen = layer.frozen or (bool(rates) and not any(rates))
+
+
+def build_net(
+    net: Any,
+    phase: int = TEST,
+    *,
+    input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    free: bool = True,
+    rng: Any = None,
+    path: Any = None,
+) -> BuiltNet:
+    """Build the layers of a NetParameter (V2).
+
+    Parameters
+    ----------
+    net
+        As `deconv_legacy.caffe.prototxt.read_net` gives it.
+    phase
+        0 (TRAIN) or 1 (TEST), for include and exclude rules and for dropout.
+    input_shapes
+        Shapes of input blobs, entries None where free, in place of those of the file.
+    free
+        Whether inputs of four axes take any batch and image size, as Caffe's do after a reshape. False fixes the
+        shapes of the file, so that every layer's ``output_shape`` is known.
+    rng
+        Seed or generator for the fillers.
+    path
+        Of the prototxt, for errors.
+
+    Raises
+    ------
+    FileFormatError
+        Listing every layer type that there is not, with lines where `path` is given.
+    SizeError, MismatchError
+        Naming the layer.
+
+    Examples
+    --------
+    >>> from deconv_legacy.caffe.prototxt import parse_net
+    >>> net = build_net(parse_net('''
+    ...     layer { name: "in" type: "Input" top: "x" input_param { shape { dim: [1, 2, 5, 7] } } }
+    ...     layer { name: "up" type: "Deconvolution" bottom: "x" top: "up"
+    ...             convolution_param { num_output: 3 kernel_size: 4 stride: 2 } }'''), free=False)
+    >>> net.blobs["up"].output_shape, net.inputs, net.outputs
+    ((1, 3, 12, 16), ['x'], ['up'])
+    """
+    spec = filter_net(net, phase=phase)
+    _refuse_unknown(spec, path)
+    build = Build(phase, dict(input_shapes or {}), free, rng)
+    layers: dict[str, Layer] = {}
+    blobs: dict[str, Layer] = {}
+    read: set[str] = set()
+    for layer in spec.layer:
+        bottoms = []
+        for name in layer.bottom:
+            if name not in blobs:
+                near = difflib.get_close_matches(name, blobs, n=1)
+                raise MismatchError(
+                    f"layer {layer.name!r} ({layer.type}): unknown bottom blob {name!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else "")
+                )
+            bottoms.append(blobs[name])
+            read.add(name)
+        try:
+            made = LAYERS[layer.type](layer, bottoms, build)
+        except SizeError as error:
+            raise error if error.where else error.at(f"{layer.name} ({layer.type})") from None
+        tops = made if isinstance(made, list) else [made.top(i) for i in range(max(len(layer.top), 1))]
+        if not isinstance(made, list):
+            build.own(layer, made)
+            layers[layer.name] = made
+        for name, top in zip(layer.top, tops, strict=True):
+            in_place = name in layer.bottom
+            if name in blobs and not in_place:
+                raise MismatchError(
+                    f"layer {layer.name!r} ({layer.type}): top blob {name!r} was made by a layer before it"
+                )
+            blobs[name] = top
+            if in_place:
+                read.discard(name)
+    if not blobs:
+        raise FileFormatError("the net has no layers in this phase", path=path)
+    return BuiltNet(spec, layers, blobs, build.inputs, read)
+
+
+def _refuse_unknown(net: Any, path: Any) -> None:
+    unknown = {layer.type: layer.name for layer in reversed(net.layer) if layer.type not in LAYERS}
+    if not unknown:
+        return
+    text = None
+    if path is not None:
+        try:
+            text = Path(path).read_text(errors="replace")
+        except OSError:
+            text = None
+    notes, first = [], None
+    for kind in reversed(unknown):
+        near = difflib.get_close_matches(kind, LAYERS, n=1)
+        match = re.search(rf"type\s*:\s*[\"']{re.escape(kind)}[\"']", text) if text else None
+        line = text.count("\n", 0, match.start()) + 1 if text and match else None
+        first = first or line
+        notes.append(
+            f"{kind!r} of layer {unknown[kind]!r}"
+            + (f" (line {line})" if line else "")
+            + (f" (did you mean {near[0]!r}?)" if near else "")
+        )
+    raise FileFormatError(
+        f"unknown layer type{'s' if len(notes) > 1 else ''} {', '.join(notes)}; there are {', '.join(sorted(LAYERS))}; "
+        "deconv_legacy.caffe.registry says how to add one",
+        path=path,
+        line=first,
+    )
