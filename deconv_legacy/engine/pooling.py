@@ -263,7 +263,7 @@ class AveragePoolGradient(_AverageOp):
     def make_node(self, g, sizes):
         (g,) = self._tensors(g)
         ndim = self.windows.ndim
-        sizes = as_size_vector(str(self), "the size", sizes, ndim)
+        sizes = as_size_vector(str(self), "sizes", sizes, ndim)
         shape = (*g.type.shape[: g.ndim - ndim], *static_sizes(sizes, ndim))
         image = at.TensorType(g.dtype, shape=shape)()
         for axis, (n, there) in enumerate(zip(self._out_shape(image), g.type.shape, strict=True)):

@@ -4,6 +4,7 @@
    A row of windows is walked tap by tap, in the row-major order of the window: each step is one loop over
    neighbouring windows, which compilers turn into vector instructions. Tap by tap, a strict > keeps the first maximum.
    Forward, a thread owns rows of windows; backward, whole planes. So nothing depends on the number of threads. */
+#include <algorithm>
 #include <vector>
 
 namespace dl {
