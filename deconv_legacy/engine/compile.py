@@ -135,5 +135,7 @@ def compile(
     """
     if "mode" not in options:
         options["mode"] = mode_of(backend)
+    elif backend is not None:
+        raise TypeError("`mode` and `backend` both say how to compile: give one of them")
     with _progress(progress and have_compiler() and backend != "numpy"):
         return aesara.function(inputs, outputs, updates=updates, givens=givens, **options)

@@ -63,4 +63,5 @@ def relu(x: Any, negative_slope: float = 0.0) -> Any:
     x = at.as_tensor_variable(x)
     if negative_slope == 0:
         return _relu(x)
+    x = at.cast(x, common_dtype("relu", x))
     return at.switch(x > 0, x, x * np.asarray(negative_slope, x.dtype))
