@@ -155,7 +155,7 @@ def wrong_length(spec: Ints, length: int) -> None:
 # The same windows in NumPy
 
 
-def taps(ndim: int, plan: Ints) -> Iterator[tuple[tuple[slice, ...], Ints]]:
+def taps(ndim: int, plan: Ints) -> Iterator[tuple[tuple, Ints]]:
     """For each tap in row-major order: the slices of the padded image that it meets, and its place in the window."""
     kernel, stride, _, _, out = (plan[i - ndim : i] for i in range(3, 16, 3))
     for tap in np.ndindex(*kernel):
@@ -168,6 +168,7 @@ def padded(x: np.ndarray, ndim: int, plan: Ints, fill: float) -> tuple[np.ndarra
     extent = [(o - 1) * s + k for k, s, o in zip(kernel, stride, out, strict=True)]
     reach = [min(n, e - b) for n, e, b in zip(x.shape[-ndim:], extent, before, strict=True)]
     result = np.full((*x.shape[:-ndim], *extent), fill, x.dtype)
-    inside = (..., *(slice(b, b + r) for b, r in zip(before, reach, strict=True)))
-    result[inside] = x[(..., *(slice(r) for r in reach))]
+    inside: tuple = (..., *(slice(b, b + r) for b, r in zip(before, reach, strict=True)))
+    reached: tuple = (..., *(slice(r) for r in reach))
+    result[inside] = x[reached]
     return result, inside

@@ -56,7 +56,7 @@ class _LRNOp(EngineOp):
         """The sum over the channels around each, zeros beyond the first and last."""
         half, channels = self.size // 2, a.shape[1]
         padded = np.pad(a, [(0, 0), (half, half), *[(0, 0)] * (a.ndim - 2)])
-        return sum(padded[:, i : i + channels] for i in range(self.size))
+        return np.sum([padded[:, i : i + channels] for i in range(self.size)], axis=0)
 
     def _scale(self, x: np.ndarray) -> np.ndarray:
         return self.k + self.alpha / self.size * self._around(x * x)
@@ -156,5 +156,4 @@ def lrn_within(x: Any, size: int = 5, alpha: float = 1.0, beta: float = 0.75) ->
     x = at.as_tensor_variable(x)
     common_dtype("lrn_within", x)
     mean = average_pool(x * x, size, 1, size // 2)
-    alpha, one = np.asarray(alpha, x.dtype), np.asarray(1, x.dtype)
-    return x * _power(one + alpha * mean, -beta)
+    return x * _power(1 + np.asarray(alpha, x.dtype) * mean, -beta)

@@ -76,9 +76,9 @@ class _SoftmaxLossOp(EngineOp):
         self.caffe_cpu_sum = bool(caffe_cpu_sum)
 
     def numbers(self) -> list[int]:
-        ignores = self.ignore_label is not None
         normalization = list(NORMALIZATIONS).index(self.normalization)
-        return [self.axis, ignores, self.ignore_label if ignores else 0, normalization, self.caffe_cpu_sum]
+        label = self.ignore_label
+        return [self.axis, label is not None, 0 if label is None else label, normalization, self.caffe_cpu_sum]
 
     def _tensors(self, scores, labels):
         scores, labels = at.as_tensor_variable(scores), at.as_tensor_variable(labels)

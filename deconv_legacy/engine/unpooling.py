@@ -19,7 +19,7 @@ DisconnectedType = aesara.gradient.DisconnectedType
 
 __all__ = ["Unpool", "UnpoolGather", "repeat", "unpool", "zero_insert"]
 
-Shape = tuple[int | None, ...]
+Shape = tuple[Any, ...]  # of int, or None
 
 
 def image_shape(ndim: int, values: Shape, mask: Shape, size: Shape) -> Shape:
