@@ -38,8 +38,12 @@ def _warn_once() -> None:
         warnings.warn(
             f"no C++ compiler was found: everything runs on NumPy, several times slower; {_HOW_TO_INSTALL}",
             NoCompilerWarning,
-            stacklevel=3,
+            stacklevel=4,  # the caller of `compile`
         )
+
+
+_INTERVAL = 0.5  # seconds between two looks at the cache
+_said = False
 
 
 def _modules(folder: Path) -> int:
@@ -53,7 +57,7 @@ def _modules(folder: Path) -> int:
 
 @contextlib.contextmanager
 def _progress(enabled: bool) -> Iterator[None]:
-    """While the body compiles modules, say so on stderr: at once on a terminal, once elsewhere.
+    """While the body compiles modules, say so on stderr: counting on a terminal, once in a process elsewhere.
 
     Aesara has no hook for it; a thread looks at the cache folder, where each new module appears.
     """
@@ -65,18 +69,19 @@ def _progress(enabled: bool) -> Iterator[None]:
     terminal = sys.stderr.isatty()
 
     def watch() -> None:
-        told = -1
-        while not done.wait(0.5):
+        global _said
+        told = 0
+        while not done.wait(_INTERVAL):
             new = _modules(folder) - before
-            if new <= 0 or new == told or (told >= 0 and not terminal):
+            if new <= told or (_said and not terminal):
                 continue
-            told = new
+            told, _said = new, True
             seconds = time.monotonic() - start
             text = f"compiling C code, once for this machine (kept in {folder})"
             if terminal:
                 text = f"\r{text}: {new} modules, {seconds:.0f} s "
             print(text, end="" if terminal else "\n", file=sys.stderr, flush=True)
-        if told >= 0 and terminal:
+        if told and terminal:
             print(file=sys.stderr, flush=True)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -94,9 +99,7 @@ def mode_of(backend: str | None) -> Any:
         raise ValueError(f"backend {backend!r} is unknown; legal are {', '.join(map(repr, BACKENDS))}")
     if backend == "numpy":
         # rewrites that would put in Ops which exist in C only
-        return aesara.compile.mode.Mode("py", "fast_run").excluding(
-            "cxx_only", "BlasOpt", "inplace", "fusion"
-        )
+        return aesara.compile.mode.Mode("py", "fast_run").excluding("cxx_only", "BlasOpt", "inplace", "fusion")
     if not have_compiler():
         _warn_once()
         return mode_of("numpy")
@@ -137,5 +140,7 @@ def compile(
         options["mode"] = mode_of(backend)
     elif backend is not None:
         raise TypeError("`mode` and `backend` both say how to compile: give one of them")
-    with _progress(progress and have_compiler() and backend != "numpy"):
+    # constant folding would compile whatever the mode
+    only_numpy = aesara.config.change_flags(cxx="") if backend == "numpy" else contextlib.nullcontext()
+    with only_numpy, _progress(progress and have_compiler()):
         return aesara.function(inputs, outputs, updates=updates, givens=givens, **options)

@@ -1,0 +1,112 @@
+"""`compile`: its backends, what it says while it compiles, and that our Ops keep Aesara's contract."""
+
+import importlib
+import io
+import time
+
+import numpy as np
+import pytest
+from engine_helpers import BACKENDS, aesara, at
+
+from deconv_legacy import engine, reference
+from deconv_legacy.engine import NoCompilerWarning, compile
+from deconv_legacy.engine.compile import mode_of
+
+module = importlib.import_module("deconv_legacy.engine.compile")  # the package's attribute is the function
+
+
+@pytest.mark.parametrize("backend", ["numpy", None, *(["c"] if "c" in BACKENDS else [])])
+def test_inputs_updates_and_givens(backend):
+    x, y = at.dmatrix("x"), at.dmatrix("y")
+    total = aesara.shared(np.zeros(()))
+    f = compile([x], y.sum(), givens={y: 2 * x}, updates=[(total, total + x.sum())], backend=backend)
+    assert f([[1.0, 2.0]]) == 6 and f([[3.0, 4.0]]) == 14
+    assert total.get_value() == 10
+
+
+def test_numpy_compiles_nothing(monkeypatch):
+    """Convolution, pooling of Aesara's kind, matrix products, training: all without a module of C."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("C code was compiled")
+
+    cmodule = importlib.import_module("aesara.link.c.cmodule")
+    monkeypatch.setattr(cmodule.ModuleCache, "module_from_key", refuse)
+    rng = np.random.default_rng(4)
+    x, w, v = at.dtensor4("x"), aesara.shared(rng.standard_normal((3, 2, 2, 3))), aesara.shared(np.ones((12, 2)))
+    y = engine.relu(engine.conv(x, w, stride=2) + np.ones((3, 1, 1)))
+    cost = (at.dot(y.flatten(2), v) ** 2).sum()
+    updates = [(p, p - 0.01 * aesara.grad(cost, p)) for p in (w, v)]
+    f = compile([x], [cost, y], updates=updates, backend="numpy")
+    image = rng.standard_normal((2, 2, 5, 6))
+    expected = np.maximum(reference.conv(image, w.get_value(), stride=2) + 1, 0)
+    cost, y = f(image)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
+    assert cost == pytest.approx(2 * (expected.sum(axis=(1, 2, 3)) ** 2).sum())
+
+
+def test_backend_and_mode():
+    x = at.dvector("x")
+    with pytest.raises(ValueError, match=r"'fortran'.*'c', 'numpy'"):
+        compile([x], x, backend="fortran")
+    with pytest.raises(TypeError, match=r"mode.*backend"):
+        compile([x], x, backend="numpy", mode="FAST_COMPILE")
+    f = compile([x], 2 * x, mode="FAST_COMPILE")
+    np.testing.assert_array_equal(f([1.0, 2.0]), [2, 4])
+
+
+def test_without_a_compiler_one_warning(monkeypatch):
+    monkeypatch.setattr(module, "have_compiler", lambda: False)
+    monkeypatch.setattr(module, "_warned", False)
+    x = at.dvector("x")
+    with pytest.warns(NoCompilerWarning, match="g\\+\\+") as record:
+        compile([x], engine.relu(x))
+    assert record[0].filename == __file__
+    compile([x], engine.relu(x), backend="c")  # warnings are errors here: no second one
+    assert mode_of("c").linker.__class__ is mode_of("numpy").linker.__class__
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_progress(stream, monkeypatch):
+    """A word once compilation has begun: one line in a log, a line that counts on a terminal."""
+    counts = iter([3, 3, 4, 5])
+    seen = []
+    stderr = stream()
+    monkeypatch.setattr("sys.stderr", stderr)
+    monkeypatch.setattr(module, "_modules", lambda folder: seen.append(folder) or next(counts, 5))
+    monkeypatch.setattr(module, "_INTERVAL", 0.01)
+    monkeypatch.setattr(module, "_said", False)
+    with module._progress(True):
+        while len(seen) < 8:
+            time.sleep(0.01)
+    said = stderr.getvalue()
+    assert said.count("compiling C code") == (2 if stream is Terminal else 1)
+    assert ("1 modules" in said and "2 modules" in said) == (stream is Terminal)
+    assert said.endswith("\n")
+    assert str(seen[0]) == aesara.config.compiledir
+
+
+def test_progress_of_nothing(capfd):
+    x = at.dvector("x")
+    compile([x], x + 1, backend="numpy")
+    compile([x], x + 1, progress=False)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif("c" not in BACKENDS, reason="no compiler")
+def test_contract_of_aesara():
+    """DebugMode runs C and NumPy against each other, and hands in storage of every layout."""
+    x, w, b = at.dtensor4("x"), at.dtensor4("w"), at.dvector("b")
+    y = engine.conv(x, w, stride=(2, 1), border_mode=((0, 1), (2, 0))) + b.dimshuffle("x", 0, "x", "x")
+    y = engine.relu(y)
+    gradients = aesara.grad((y**2).sum(), [x, w, b])
+    f = aesara.function([x, w, b], [y, *gradients], mode="DebugMode")
+    rng = np.random.default_rng(6)
+    arrays = [rng.standard_normal(shape) for shape in ((2, 3, 7, 6), (4, 3, 3, 2), (4,))]
+    expected = reference.conv(*arrays[:2], (2, 1), ((0, 1), (2, 0))) + arrays[2].reshape(-1, 1, 1)
+    np.testing.assert_allclose(f(*arrays)[0], np.maximum(expected, 0), rtol=0, atol=1e-12)
