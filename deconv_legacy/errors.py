@@ -5,6 +5,7 @@ Every error is also one of Python's own kinds, so that old code which catches ``
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 __all__ = ["DeconvLegacyError", "FileFormatError", "MismatchError", "MissingExtraError", "SizeError"]
@@ -42,6 +43,10 @@ class SizeError(DeconvLegacyError, ValueError):
         legal: Sequence[int] | None = None,
         where: str | None = None,
     ):
+        handled = sys.exc_info()[1]
+        if where is None and isinstance(handled, SizeError) and cause.startswith(str(handled)):
+            # Aesara raises the error of a running function again, with more text: its numbers stay
+            axis, actual, computed, legal = handled.axis, handled.actual, handled.computed, handled.legal
         self.cause = cause
         self.axis = axis
         self.actual = actual

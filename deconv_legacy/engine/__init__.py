@@ -15,7 +15,13 @@ from deconv_legacy.engine.convolution import (
     conv_input_gradient,
     conv_weight_gradient,
 )
+from deconv_legacy.engine.crop import crop
+from deconv_legacy.engine.lrn import lrn_across, lrn_within
+from deconv_legacy.engine.pooling import average_pool, max_pool, max_pool_with_mask
 from deconv_legacy.engine.relu import relu
+from deconv_legacy.engine.resize import linear_resize, nearest_resize
+from deconv_legacy.engine.softmax import sigmoid_cross_entropy_loss, softmax, softmax_loss
+from deconv_legacy.engine.unpooling import repeat, unpool, zero_insert
 
 __all__ = [
     "BACKENDS",
@@ -24,12 +30,26 @@ __all__ = [
     "ConvWeightGradient",
     "NoCompilerWarning",
     "aesara",
+    "average_pool",
     "compile",
     "conv",
     "conv_input_gradient",
     "conv_weight_gradient",
+    "crop",
     "have_compiler",
+    "linear_resize",
+    "lrn_across",
+    "lrn_within",
+    "max_pool",
+    "max_pool_with_mask",
+    "nearest_resize",
     "relu",
+    "repeat",
+    "sigmoid_cross_entropy_loss",
+    "softmax",
+    "softmax_loss",
+    "unpool",
+    "zero_insert",
 ]
 
 rewrites.register()

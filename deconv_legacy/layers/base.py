@@ -114,25 +114,24 @@ class Layer:
         """A parameter of this layer: a shared variable, from an array, a shared variable (which is then shared
         between layers) or, where `given` is None, from a filler ``filler(shape, rng, dtype)``."""
         shape = tuple(shape)
-        if isinstance(given, at.Variable):
-            if given.ndim != len(shape) or any(
-                n is not None and n != m for n, m in zip(given.type.shape, shape, strict=True)
-            ):
-                raise SizeError(
-                    f"parameter {suffix} of shape {_shape_text(given.type.shape)} was given, {shape} is needed",
-                    where=self.where,
-                )
-            parameter = given
+        if isinstance(given, aesara.compile.SharedVariable):
+            values = given.get_value(borrow=True)
+        elif isinstance(given, at.Variable):
+            raise TypeError(
+                f"{self.where}: parameter {suffix} is an expression; an array or a shared variable is legal"
+            )
         else:
             dtype = self.input.dtype if self.input.dtype in ("float32", "float64") else aesara.config.floatX
-            values = filler(shape, rng, dtype) if given is None else np.asarray(given, dtype)
-            if values.shape != shape:
-                raise SizeError(
-                    f"parameter {suffix} of shape {values.shape} was given, {shape} is needed", where=self.where
-                )
-            parameter = aesara.shared(values, name=f"{self.name}.{suffix}", borrow=True, shape=shape)
-        self.params.append(parameter)
-        return parameter
+            # a copy of the caller's array: training works in place
+            values = filler(shape, rng, dtype) if given is None else np.array(given, dtype)
+        if values.shape != shape:
+            raise SizeError(
+                f"parameter {suffix} of shape {values.shape} was given, {shape} is needed", where=self.where
+            )
+        if not isinstance(given, at.Variable):
+            given = aesara.shared(values, name=f"{self.name}.{suffix}", borrow=True, shape=shape)
+        self.params.append(given)
+        return given
 
     def need_rank(self, *ranks: int, index: int = 0) -> None:
         """Refuse an input whose rank is none of `ranks`."""
@@ -140,6 +139,13 @@ class Layer:
         if ndim not in ranks:
             legal = " or ".join(map(str, ranks))
             raise SizeError(f"the input has {ndim} axes, {legal} are needed", where=self.where)
+
+    def need_axis(self, axis: int) -> int:
+        """The axis of the input, counted from 0; refuse one that there is not."""
+        ndim = self.input.ndim
+        if not -ndim <= axis < ndim:
+            raise SizeError(f"axis {axis} of an input of {ndim} axes", where=self.where)
+        return axis % ndim
 
     def located(self, build: Callable[[], Any]) -> Any:
         """Run `build`; an error in it says which layer it comes from."""

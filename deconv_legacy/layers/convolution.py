@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from deconv_legacy import engine, fillers, geometry
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import SizeError
@@ -63,6 +65,8 @@ class _FilterLayer(Layer):
                 where=self.where,
             )
         self.W = self.add_param(W, self.filter_shape, "W", filler or _NORMAL, rng)
+        # a shared variable from elsewhere may not say its shape
+        self._filters = self.W if None not in self.W.type.shape else at.specify_shape(self.W, self.filter_shape)
         outputs = self.filter_shape[self.bias_axis] * (self.groups if self.bias_axis == 1 else 1)
         self.b = None
         if b is not None and b is not False:
@@ -168,7 +172,7 @@ class ConvolutionLayer(_FilterLayer):
         super().__init__(
             input, filter_shape, stride, padding, name, dilation, groups, filter_flip, W, b, filler, rng, frozen
         )
-        self._finish(self.located(lambda: engine.conv(self.input, self.W, **self._arguments())))
+        self._finish(self.located(lambda: engine.conv(self.input, self._filters, **self._arguments())))
 
 
 class DeconvolutionLayer(_FilterLayer):
@@ -192,9 +196,9 @@ class DeconvolutionLayer(_FilterLayer):
         As for `ConvolutionLayer`; all describe the forward convolution.
     output_size
         Spatial sizes of the output: one for all axes or one for each; ints, symbolic scalars, or None for the
-        smallest.
+        smallest; or a symbolic vector of them.
     like
-        A layer whose spatial sizes the output takes: the mirrored encoder's.
+        A layer or variable whose spatial sizes the output takes: the mirrored encoder's.
     filter_flip
         True, Theano's default, or False for filters from Caffe, TensorFlow or torch.
 
@@ -229,7 +233,7 @@ class DeconvolutionLayer(_FilterLayer):
         name: str = "deconv",
         *,
         output_size: Any = None,
-        like: Layer | None = None,
+        like: Any = None,
         dilation: Any = 1,
         groups: int = 1,
         filter_flip: bool = True,
@@ -239,15 +243,21 @@ class DeconvolutionLayer(_FilterLayer):
         rng: Any = None,
         frozen: bool = False,
     ):
+        if isinstance(padding, tuple) and padding == (0, 0):
+            padding = 0  # the post's default, here for any number of axes
         super().__init__(
             input, filter_shape, stride, padding, name, dilation, groups, filter_flip, W, b, filler, rng, frozen
         )
         if output_size is not None and like is not None:
             raise SizeError("give output_size or like, not both", where=self.where)
-        self.references = [] if like is None else [like]
+        self.references = [like] if isinstance(like, Layer) else []
         self._sized = output_size is not None or like is not None
-        size = self._output_size(_spatial(like.output) if like is not None else output_size)
-        self._finish(self.located(lambda: engine.conv_input_gradient(self.W, self.input, size, **self._arguments())))
+        if like is not None:
+            output_size = _spatial(like.output if isinstance(like, Layer) else at.as_tensor_variable(like))
+        size = self._output_size(output_size)
+        self._finish(
+            self.located(lambda: engine.conv_input_gradient(self._filters, self.input, size, **self._arguments()))
+        )
 
     def _step_output_size(self, axis: int) -> int | None:
         return self.output_shape[axis] if self._sized else None
@@ -255,7 +265,9 @@ class DeconvolutionLayer(_FilterLayer):
     def _output_size(self, wanted: Any) -> list[Any]:
         """One entry per axis: an int where it is known now, else symbolic."""
         ndim = len(self.kernel)
-        if not isinstance(wanted, (list, tuple)):
+        if isinstance(wanted, at.Variable) and wanted.ndim == 1:
+            wanted = [wanted[i] for i in range(ndim)]
+        elif not isinstance(wanted, (list, tuple, np.ndarray)):
             wanted = (wanted,) * ndim
         if len(wanted) != ndim:
             raise SizeError(f"output_size {wanted} has {len(wanted)} entries for {ndim} axes", where=self.where)
@@ -302,7 +314,7 @@ class Deconvolution3DLayer(DeconvolutionLayer):
         input: Any,
         filter_shape: Sequence[int],
         stride: Any,
-        padding: Any = (0, 0, 0),
+        padding: Any = 0,
         name: str = "deconv3d",
         **keywords: Any,
     ):

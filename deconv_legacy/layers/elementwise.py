@@ -96,7 +96,8 @@ class EltwiseLayer(Layer):
     inputs
         At least two layers or variables.
     operation
-        ``"sum"``, ``"prod"`` or ``"max"``. At a tie the gradient of ``max`` goes to the later input, as in Caffe.
+        ``"sum"``, ``"prod"`` or ``"max"``. At a tie the gradient of ``max`` goes to the second of the first two
+        inputs, and to a later one only if it is greater, as in Caffe.
     coeff
         One number for each input, for ``"sum"`` only.
 
@@ -123,29 +124,41 @@ class EltwiseLayer(Layer):
                 f"{len(coeff)} coefficients for {operation!r} of {len(self.inputs)} inputs; 'sum' takes one for each",
                 where=self.where,
             )
-        for index, other in enumerate(self.inputs[1:], 1):
-            _need_same(self, self.inputs[0], other, index)
-        terms = self.inputs
+        terms = [self.inputs[0]]
+        terms += [_need_same(self, self.inputs[0], other, index) for index, other in enumerate(self.inputs[1:], 1)]
         if coeff is not None:
             terms = [x if c == 1 else x * np.asarray(c, x.dtype) for x, c in zip(terms, coeff, strict=True)]
         result = terms[0]
-        for term in terms[1:]:
+        for index, term in enumerate(terms[1:], 1):
             if operation == "sum":
                 result = result + term
             elif operation == "prod":
                 result = result * term
-            else:
+            elif index == 1:
                 result = at.switch(result > term, result, term)
+            else:
+                result = at.switch(term > result, term, result)
         self.outputs = [result]
 
 
-def _need_same(layer: Layer, first: Any, other: Any, index: int) -> None:
+def _need_same(layer: Layer, first: Any, other: Any, index: int, but: int | None = None) -> Any:
+    """`other`, if its shape is that of `first` (axis `but` apart): now where sizes are known, else when it runs, since
+    Aesara would broadcast."""
     a, b = first.type.shape, other.type.shape
     if len(a) != len(b):
         raise SizeError(f"inputs 0 and {index} have {len(a)} and {len(b)} axes", where=layer.where)
+    equal = []
     for axis, (n, m) in enumerate(zip(a, b, strict=True)):
-        if None not in (n, m) and n != m:
+        if axis == but:
+            continue
+        if None in (n, m):
+            equal.append(at.eq(first.shape[axis], other.shape[axis]))
+        elif n != m:
             raise SizeError(f"inputs 0 and {index} have sizes {n} and {m} on axis {axis}", axis=axis, where=layer.where)
+    if not equal:
+        return other
+    check = aesara.raise_op.CheckAndRaise(SizeError, f"{layer.where}: inputs 0 and {index} differ in their sizes")
+    return check(other, *equal)
 
 
 class ConcatLayer(Layer):
@@ -160,19 +173,13 @@ class ConcatLayer(Layer):
 
     def __init__(self, inputs: Sequence[Any], axis: int = 1, name: str = "concat"):
         super().__init__(inputs, name)
-        ndim = self.inputs[0].ndim
-        if not -ndim <= axis < ndim:
-            raise SizeError(f"axis {axis} of inputs with {ndim} axes", where=self.where)
-        axis %= ndim
-        for index, other in enumerate(self.inputs[1:], 1):
-            a, b = self.inputs[0].type.shape, other.type.shape
-            for i, (n, m) in enumerate(zip(a, b, strict=False)):
-                if i != axis and None not in (n, m) and n != m:
-                    raise SizeError(
-                        f"inputs 0 and {index} have sizes {n} and {m} on axis {i}", axis=i, where=self.where
-                    )
+        if not self.inputs:
+            raise SizeError("no inputs, at least one is needed", where=self.where)
+        axis = self.need_axis(axis)
+        parts = [self.inputs[0]]
+        parts += [_need_same(self, parts[0], other, i, axis) for i, other in enumerate(self.inputs[1:], 1)]
         self.keeps_coordinates = axis < 2
-        self.outputs = [at.concatenate(self.inputs, axis=axis) if len(self.inputs) > 1 else self.inputs[0]]
+        self.outputs = [at.concatenate(parts, axis=axis) if len(parts) > 1 else parts[0]]
 
 
 class ScaleLayer(Layer):
@@ -206,10 +213,12 @@ class ScaleLayer(Layer):
     ):
         super().__init__([input], name, frozen=frozen)
         x = self.input
-        axis %= x.ndim
+        axis = self.need_axis(axis)
         stop = x.ndim if num_axes == -1 else axis + num_axes
+        if not axis <= stop <= x.ndim:
+            raise SizeError(f"num_axes {num_axes} from axis {axis} of {x.ndim} on", where=self.where)
         shape = self.input_shape[axis:stop]
-        if stop > x.ndim or None in shape:
+        if None in shape:
             raise SizeError(
                 f"axes {axis} to {stop - 1} of an input of shape {self.input_shape} must be known", where=self.where
             )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy import engine
+from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError
 from deconv_legacy.layers.base import InputLayer, Layer, all_layers, all_params
 
@@ -81,14 +82,21 @@ class Network:
         """What a training step must also do: the moving averages of all layers."""
         return [update for layer in self.layers.values() for update in layer.updates]
 
+    @property
+    def input_variables(self) -> list[Any]:
+        """What a function of the network takes: the variables of `inputs`, then plain ones that layers read."""
+        fed = [layer.output for layer in self.inputs]
+        roots = aesara.graph.basic.graph_inputs([layer.output for layer in self.outputs], blockers=fed)
+        constant = (aesara.graph.basic.Constant, aesara.compile.SharedVariable)
+        return fed + [v for v in roots if v not in fed and not isinstance(v, constant)]
+
     def load(self, weights: Mapping[str, Sequence[Any]], *, missing: bool = False, unknown: bool = False) -> None:
         """Give the parameters new values.
 
         Parameters
         ----------
         weights
-            Arrays for each layer's name, weights before biases, of the parameters' shapes. They are used without a
-            copy where dtype and layout allow it, and must not be changed afterwards.
+            Arrays for each layer's name, weights before biases, of the parameters' shapes. They are copied.
         missing, unknown
             Whether it is right that a layer with parameters has no entry (it keeps its values), or that an entry
             has no layer (it is not used).
@@ -114,14 +122,14 @@ class Network:
                 problems.append(f"{name}: {len(arrays)} arrays for {len(variables)} parameters")
                 continue
             for variable, array in zip(variables, arrays, strict=True):
-                shape = tuple(variable.type.shape)
+                shape = variable.get_value(borrow=True).shape
                 if np.shape(array) != shape:
                     problems.append(f"{name}: an array of shape {np.shape(array)} for a parameter of shape {shape}")
                 chosen.append((variable, array))
         if problems:
             raise MismatchError("these weights do not belong to this network: " + "; ".join(problems))
         for variable, array in chosen:
-            variable.set_value(np.ascontiguousarray(array, variable.dtype), borrow=True)
+            variable.set_value(np.array(array, variable.dtype, order="C"), borrow=True)
 
     def weights(self) -> dict[str, list[np.ndarray]]:
         """The values of the parameters, by layer; copies."""
@@ -132,7 +140,9 @@ class Network:
     ) -> Any:
         """Compile the network: arrays for `inputs` in, the outputs (or the layers named) out.
 
-        One output is returned as an array, several as a list.
+        Plain variables that layers were built on follow the `inputs`, in the order in which they are read. One output
+        is returned as an array, several as a list. `backend` and `options` are those of
+        `deconv_legacy.engine.compile`.
         """
         if isinstance(outputs, str):
             results: Any = self[outputs].output
@@ -141,7 +151,8 @@ class Network:
         else:
             results = [layer.output for layer in self.outputs]
             results = results[0] if len(results) == 1 else results
-        return engine.compile([i.output for i in self.inputs], results, backend=backend, **options)
+        options.setdefault("on_unused_input", "ignore")  # an output may need some of the inputs only
+        return engine.compile(self.input_variables, results, backend=backend, **options)
 
 
 def _names(names: Sequence[str], most: int = 8) -> str:

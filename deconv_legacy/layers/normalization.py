@@ -67,6 +67,7 @@ class BatchNormLayer(Layer):
         frozen: bool = False,
     ):
         super().__init__([input], name, frozen=frozen)
+        self.need_rank(2, 3, 4, 5)
         x = self.input
         channels = self.input_shape[1]
         if channels is None:
@@ -91,10 +92,14 @@ class BatchNormLayer(Layer):
             count = at.cast(x.size // channels, x.dtype)
             stored = v * count / at.maximum(count - 1, 1) if unbiased else v
             kept, fresh = np.asarray(decay, x.dtype), np.asarray(1 - decay, x.dtype)
-            self.updates = [
-                (self.mean, at.cast(kept * self.mean + fresh * m, x.dtype)),
-                (self.variance, at.cast(kept * self.variance + fresh * stored, x.dtype)),
-            ]
+            self.updates = (
+                []
+                if frozen
+                else [
+                    (self.mean, at.cast(kept * self.mean + fresh * m, x.dtype)),
+                    (self.variance, at.cast(kept * self.variance + fresh * stored, x.dtype)),
+                ]
+            )
         scale = 1 / at.sqrt(v + np.asarray(epsilon, x.dtype))
         if self.gamma is not None:
             scale = scale * self.gamma

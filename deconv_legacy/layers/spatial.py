@@ -63,6 +63,7 @@ class PoolLayer(Layer):
             raise SizeError(f"mode {mode!r} is unknown; legal are {', '.join(map(repr, POOL_MODES))}", where=self.where)
         if with_mask and (mode != "max" or ties != "first"):
             raise SizeError("only max pooling with ties='first' has a mask", where=self.where)
+        self.need_rank(3, 4, 5)
         ndim = self.input.ndim - 2
 
         def normalize():
@@ -162,7 +163,7 @@ class CropLayer(Layer):
         super().__init__([input], name)
         reference = like.output if isinstance(like, Layer) else at.as_tensor_variable(like)
         self.references = [like] if isinstance(like, Layer) else []
-        axis %= self.input.ndim
+        axis = self.need_axis(axis)
         if reference.ndim != self.input.ndim:
             raise SizeError(f"an input of {self.input.ndim} axes and a reference of {reference.ndim}", where=self.where)
         count = self.input.ndim - axis

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from deconv_legacy import fillers
 from deconv_legacy.layers import (
     ConvolutionLayer,
@@ -36,7 +38,8 @@ class _Builder:
 
     def __init__(self, input: Any, width: float, train: bool, rng: Any):
         self.top: Layer = input if isinstance(input, Layer) else InputLayer((None, 3, None, None), input)
-        self.width, self.train, self.rng = width, train, rng
+        self.width, self.train = width, train
+        self.rng = np.random.default_rng(rng)  # one sequence for all layers: a seed anew would make them alike
 
     def channels(self, n: int) -> int:
         return max(1, round(n * self.width))
@@ -81,7 +84,8 @@ class _Builder:
         for i, size in ((6, kernel), (7, 1)):
             self.conv(f"fc{i}", self.channels(4096), size)
             self.relu(f"relu{i}")
-            self.top = DropoutLayer(self.top, 0.5, f"drop{i}", train=self.train)
+            seed = int(self.rng.integers(2**31))
+            self.top = DropoutLayer(self.top, 0.5, f"drop{i}", train=self.train, seed=seed)
         return self.conv("score_fr", n_classes, 1)
 
 
@@ -132,7 +136,7 @@ def fcn32s(
     train
         Whether dropout is on.
     rng
-        Seed or generator for the initial weights.
+        Seed or generator for the initial weights and the dropout.
     stages
         Channels of the convolutions between poolings.
 
