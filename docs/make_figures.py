@@ -32,22 +32,44 @@ def fcn32s(pad: int = 100) -> list[Step]:
     return [*vgg16(pad), Step("deconv", 64, 32, name="upscore")]
 
 
+def smallest_image(pad: int) -> int:
+    """The least image size that the padded net and its crop can take."""
+    path = fcn32s(pad)
+    offset = geometry.crop_offset(path)
+    for size in range(1, 300):
+        try:
+            if geometry.chain_sizes(size, path)[-1] >= offset + size:
+                return size
+        except ValueError:  # a kernel larger than what is left of the image
+            continue
+    raise AssertionError(f"no image fits with pad {pad}")
+
+
+def _covers(pad: int) -> bool:
+    try:
+        return geometry.crop_offset(fcn32s(pad)) >= 0
+    except ValueError:
+        return False
+
+
 def pad_100() -> None:
-    """How far the upscored map reaches beyond the image, for each image size, with several pads."""
-    sizes = np.arange(40, 400)
-    figure, axes = plt.subplots(figsize=(8, 3.6))
-    for pad, colour in ((90, GREY), (97, ORANGE), (100, BLUE)):
-        path = fcn32s(pad)
-        offset = geometry.crop_offset(path)
-        margins = [geometry.chain_sizes(int(size), path)[-1] - offset - size for size in sizes]
-        axes.plot(sizes, margins, color=colour, label=f"pad {pad}")
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xlabel("image size")
-    axes.set_ylabel("cells left after the crop")
-    axes.set_title(
-        "FCN-32s: what remains of the upscored map behind the crop; below 0 the crop does not fit", fontsize=9
-    )
-    axes.legend()
+    """What each pad of the first convolution makes possible."""
+    pads = range(60, 111)
+    least = geometry.least_pad(fcn32s())
+    first = next(pad for pad in pads if _covers(pad))
+    covering = range(first, pads.stop)
+    figure, axes = plt.subplots(figsize=(8, 3.2))
+    axes.plot(covering, [smallest_image(pad) for pad in covering], color=BLUE, drawstyle="steps-post")
+    axes.axvspan(60, first, color=GREY, alpha=0.5)
+    axes.text(61, 20, "the upscored map begins\ninside the image:\nno crop can align them", fontsize=8)
+    axes.axvline(least, color=ORANGE, linewidth=1)
+    axes.text(least - 7.2, 20, f"{least}: every image\nfrom 1 pixel up", fontsize=8, color=ORANGE)
+    axes.axvline(100, color=GREEN, linewidth=1)
+    axes.text(100.3, 10, "100: Long et al.'s\nround number", fontsize=8, color=GREEN)
+    axes.set_xlim(60, 110)
+    axes.set_xlabel("pad of the first convolution")
+    axes.set_ylabel("smallest image")
+    axes.set_title("FCN-32s: the smallest image that the net takes, for each pad", fontsize=9)
     figure.tight_layout()
     figure.savefig(FOLDER / "pad_100.png", dpi=110)
     plt.close(figure)
@@ -81,16 +103,17 @@ def ambiguous_sizes() -> None:
     """Which sizes a strided convolution takes to which, and so which a deconvolution can come back to."""
     kernel, stride = 3, 2
     figure, axes = plt.subplots(figsize=(8, 3))
-    for size in range(5, 14):
+    for size in range(5, 15):
         n = geometry.conv_output_size(size, kernel, stride, 1)
-        axes.annotate("", xy=(n * 2 - 1, 0), xytext=(size, 1), arrowprops={"arrowstyle": "->", "color": GREY})
+        below = n * 2 - 0.5
+        axes.annotate("", xy=(below, 0), xytext=(size, 1), arrowprops={"arrowstyle": "->", "color": GREY})
         axes.text(size, 1.08, str(size), ha="center", color=BLUE, fontsize=11)
-        axes.text(n * 2 - 1, -0.16, str(n), ha="center", color=ORANGE, fontsize=11)
-    axes.set_xlim(4, 14)
+        axes.text(below, -0.16, str(n), ha="center", color=ORANGE, fontsize=11)
+    axes.set_xlim(4, 15)
     axes.set_ylim(-0.3, 1.3)
     axes.axis("off")
     axes.set_title(
-        f"kernel {kernel}, stride {stride}, pad 1: each {stride} neighbouring sizes (blue) become one size (orange);\n"
+        f"kernel {kernel}, stride {stride}, pad 1: {stride} neighbouring sizes (blue) become one (orange);\n"
         f"a deconvolution of 4 may end at {' or '.join(map(str, geometry.deconv_output_sizes(4, kernel, stride, 1)))}",
         fontsize=9,
     )
