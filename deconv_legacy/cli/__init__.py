@@ -32,6 +32,9 @@ PROGRAM = "deconv-legacy"
 
 COMMANDS = {
     "segment": "label every pixel of photos with a Caffe segmentation net",
+    "shapes": "list a net's layers: size, receptive field, stride, parameters, multiply-adds",
+    "offsets": "derive every crop offset of a net and compare it with the one written",
+    "doctor": "show versions, compiler, BLAS and cache, and what is missing",
 }
 """Command -> what it does; its code is the module of the same name."""
 

@@ -52,8 +52,8 @@ def print_json(value: Any) -> None:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], align: str) -> None:
-    """Columns under their names; `align` has ``<`` (left) or ``>`` (right) for each."""
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    """Columns under their names, if they have any; `align` has ``<`` (left) or ``>`` (right) for each."""
+    lines = [*([list(header)] if any(header) else []), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         cells = (f"{cell:{side}{width}}" for cell, side, width in zip(line, align, widths, strict=True))

@@ -63,7 +63,7 @@ def read_photo(path: str | Path) -> np.ndarray:
         values = np.asarray(picture)
         if picture.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
             raise FileFormatError(
-                "the numbers in it are neither 8 nor 16 bits, so that none of them is white; convert it first",
+                "its numbers are neither 8 nor 16 bits, so that none of them is white; convert it first",
                 path=path,
             )
         return np.repeat((values >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
