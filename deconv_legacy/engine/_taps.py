@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-__all__ = ["conv", "conv_input_gradient", "conv_weight_gradient"]
+__all__ = ["conv", "conv_input_gradient", "conv_weight_gradient", "taps"]
 
 Pairs = tuple[tuple[int, int], ...]
 Ints = tuple[int, ...]
 
 
-def _taps(kernel: Ints, out: Ints, stride: Ints, dilation: Ints, flip: bool) -> Iterator[tuple[tuple, tuple]]:
+def taps(kernel: Ints, out: Ints, stride: Ints, dilation: Ints, flip: bool) -> Iterator[tuple[tuple, tuple]]:
     """For each tap: its index in the filter, and the slices of the padded input that it meets."""
     for tap in np.ndindex(*kernel):
         window = tuple(
@@ -43,7 +43,7 @@ def conv(
     cells = math.prod(out)
     y = np.zeros((batch, groups, filters, cells), x.dtype)
     matrices = w.reshape(groups, filters, *w.shape[1:])
-    for tap, window in _taps(w.shape[2:], out, stride, dilation, flip):
+    for tap, window in taps(w.shape[2:], out, stride, dilation, flip):
         y += np.matmul(matrices[tap], padded[window].reshape(batch, groups, channels, cells))
     return y.reshape(batch, groups * filters, *out)
 
@@ -64,7 +64,7 @@ def conv_input_gradient(
     padded = np.zeros((batch, groups * channels, *extent), y.dtype)
     matrices = np.swapaxes(w.reshape(groups, filters, *w.shape[1:]), 1, 2)
     flat = y.reshape(batch, groups, filters, math.prod(out))
-    for tap, window in _taps(w.shape[2:], out, stride, dilation, flip):
+    for tap, window in taps(w.shape[2:], out, stride, dilation, flip):
         padded[window] += np.matmul(matrices[tap], flat).reshape(batch, groups * channels, *out)
     crop = tuple(slice(before, before + n) for n, (before, _) in zip(size, pads, strict=True))
     return np.ascontiguousarray(padded[(slice(None), slice(None), *crop)])
@@ -86,7 +86,7 @@ def conv_weight_gradient(
     w = np.zeros((groups, filters, channels, *kernel), x.dtype)
     cells = math.prod(out)
     flat = y.reshape(batch, groups, filters, cells)
-    for tap, window in _taps(kernel, out, stride, dilation, flip):
+    for tap, window in taps(kernel, out, stride, dilation, flip):
         columns = padded[window].reshape(batch, groups, channels, cells)
         w[tap] = np.matmul(flat, np.swapaxes(columns, 2, 3)).sum(axis=0)
     return w.reshape(groups * filters, channels, *kernel)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 from deconv_legacy.engine.relu import Relu
+from deconv_legacy.engine.unshared import UnsharedConv, UnsharedConvInputGradient, UnsharedConvWeightGradient
 
 at = aesara.tensor
 abstract = aesara.tensor.nnet.abstract_conv
@@ -25,14 +26,23 @@ _OURS = {
     abstract.AbstractConv3d_gradWeights: ConvWeightGradient,
 }
 
+_UNSHARED = {
+    Conv: UnsharedConv,
+    ConvInputGradient: UnsharedConvInputGradient,
+    ConvWeightGradient: UnsharedConvWeightGradient,
+}
+
 
 @node_rewriter(list(_OURS))
 def use_our_convolutions(fgraph, node):
     """Replace an AbstractConv node of Aesara by the Op of this engine that computes it."""
     op = node.op
-    if op.unshared or any(v.dtype not in ("float32", "float64") for v in node.inputs[:2]):
+    if any(v.dtype not in ("float32", "float64") for v in node.inputs[:2]):
         return None
-    ours = _OURS[type(op)](op.convdim, op.border_mode, op.subsample, op.filter_dilation, op.num_groups, op.filter_flip)
+    kind = _OURS[type(op)]
+    ours = (_UNSHARED[kind] if op.unshared else kind)(
+        op.convdim, op.border_mode, op.subsample, op.filter_dilation, op.num_groups, op.filter_flip
+    )
     result = ours(*node.inputs)
     if result.dtype != node.outputs[0].dtype:
         result = at.cast(result, node.outputs[0].dtype)
