@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _facts() -> dict[str, Any]:
     """Topic -> facts by name; "missing" -> lines."""
-    versions = {"deconv_legacy": __version__, "Python": platform.python_version()}
+    versions: dict[str, str | None] = {"deconv_legacy": __version__, "Python": platform.python_version()}
     versions |= {name: _version(name) for name in (*LIBRARIES, *EXTRAS)}
     missing = [str(MissingExtraError(name, "caffe", why)) for name, why in EXTRAS.items() if versions[name] is None]
     if not have_compiler():
@@ -94,17 +94,16 @@ def _blas(blas: Blas) -> dict[str, Any]:
 def sgemm_rate(blas: Blas, size: int = 1024, seconds: float = 0.5) -> float:
     """The best rate of float32 products of two `size` x `size` matrices within some `seconds`, in 10^9 operations (a
     multiplication or an addition) per second."""
-    pointer = ctypes.c_void_p
-    sgemm = ctypes.CFUNCTYPE(None, *(pointer,) * 13)(blas.sgemm)
+    sgemm = ctypes.CFUNCTYPE(None, *(ctypes.c_void_p,) * 13)(blas.sgemm)
     a, b, c = (np.full((size, size), value, np.float32) for value in (1, 0.5, 0))
-    n, one, zero, plain = ctypes.c_int(size), ctypes.c_float(1), ctypes.c_float(0), ctypes.c_char(b"N")
-    matrices = [array.ctypes.data_as(pointer) for array in (a, b, c)]
-    arguments = [plain, plain, n, n, n, one, matrices[0], n, matrices[1], n, zero, matrices[2], n]
-    addresses = [value if isinstance(value, pointer) else ctypes.addressof(value) for value in arguments]
+    values = ctypes.c_char(b"N"), ctypes.c_int(size), ctypes.c_float(1), ctypes.c_float(0)
+    plain, n, one, zero = [ctypes.byref(value) for value in values]
+    matrices = [array.ctypes.data for array in (a, b, c)]
+    arguments = (plain, plain, n, n, n, one, matrices[0], n, matrices[1], n, zero, matrices[2], n)
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         start = time.perf_counter()
-        sgemm(*addresses)
+        sgemm(*arguments)
         best = min(best, time.perf_counter() - start)
     if not np.all(c == size / 2):
         raise ArithmeticError(f"{blas.path}: sgemm gives a wrong product")

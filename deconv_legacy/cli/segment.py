@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
     _prepare(args.out)
     function = net.function(heads, backend=args.backend)
 
-    pixels = {head: {} for head in heads}
+    pixels: dict[str, dict[str, list[int]]] = {head: {} for head in heads}
     for path in progress(args.photos, "photo"):
         photo = _images.read_photo(path)
         for head, scores in zip(heads, function(blob_of(photo, model.mean)), strict=True):
@@ -120,7 +120,8 @@ def run(args: argparse.Namespace) -> None:
 
 def blob_of(photo: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """A photo ``(rows, columns, 3)`` in RGB as the nets take it: ``(1, 3, rows, columns)``, BGR, less the mean."""
-    pixels = photo[:, :, ::-1].astype(np.float32) - mean
+    pixels = photo[:, :, ::-1].astype(np.float32)
+    pixels -= mean
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
@@ -130,11 +131,11 @@ def _model(args: argparse.Namespace) -> _Model:
     if args.model is None:
         prototxt, weights = MODEL / "deploy.prototxt", MODEL / "weights.caffemodel"
         facts = json.loads((MODEL / "model.json").read_text())
-        mean, classes = np.array(facts["mean"], np.float32), facts["classes"]
+        mean, classes = np.array(facts["mean"]), facts["classes"]
         palette = _images.complete_palette(facts["palette"])
     else:
         prototxt, weights = Path(args.model), Path(args.weights)
-        mean, classes, palette = np.array(CAFFE_MEAN, np.float32), (), _images.voc_palette()
+        mean, classes, palette = np.array(CAFFE_MEAN), (), _images.voc_palette()
     if args.mean is not None:
         mean = _mean(args.mean)
     if args.palette is not None:
@@ -147,7 +148,7 @@ def _model(args: argparse.Namespace) -> _Model:
 def _mean(text: str) -> np.ndarray:
     """Three numbers B, G, R, or the average of a mean image's pixels, as Caffe's examples take it."""
     try:
-        mean = np.array([float(number) for number in text.split(",")], np.float32)
+        mean = np.array([float(number) for number in text.split(",")])
     except ValueError:
         image = read_mean(text)
         mean = image.mean(axis=(-2, -1)).ravel()

@@ -93,10 +93,7 @@ def _multiply_adds(layer: Layer | None) -> int:
 
 def _pooling_note(layer: PoolLayer) -> str:
     up, down = (
-        [
-            geometry.pool_output_size(n, *rule, rounding)
-            for n, *rule in zip(layer.input_shape[2:], layer.kernel, layer.stride, layer.padding, strict=True)
-        ]
+        geometry.pool_output_shape(layer.input_shape[2:], layer.kernel, layer.stride, layer.padding, rounding)
         for rounding in ("caffe", "floor")
     )
     return "" if up == down else f"rounded up {_axes(up)}, rounded down {_axes(down)}"
@@ -131,9 +128,12 @@ class _Fields:
             if node is source or node not in spans:
                 continue
             span = self._before(node, axis, *spans[node])
-            for parent in node.input_layers if span else ():
-                other = spans.get(parent, span)
-                spans[parent] = min(span[0], other[0]), max(span[1], other[1])
+            if span is None:
+                continue
+            for parent in node.input_layers:
+                if parent is not None:
+                    other = spans.get(parent, span)
+                    spans[parent] = min(span[0], other[0]), max(span[1], other[1])
         first, last = spans.get(source, (0, -1))
         return last - first + 1
 
