@@ -1,6 +1,6 @@
 """Softmax, Caffe's softmax loss and its sigmoid cross entropy loss.
 
-Softmax and the sigmoid loss are Aesara's own expressions. The softmax loss is an Op of its own: in Aesara's
+Softmax and the sigmoid loss are expressions. The softmax loss is an Op of its own: in Aesara's
 expressions it would hold the probabilities of all classes several times over.
 """
 
@@ -184,7 +184,11 @@ def softmax(x: Any, axis: int = 1) -> Any:
     array([[0.25, 0.75]])
     """
     x = at.as_tensor_variable(x)
-    return at.special.softmax(x, axis=_axis(axis, x.ndim, "softmax"))
+    axis = _axis(axis, x.ndim, "softmax")
+    # Aesara's Softmax fails on an empty batch, and a quotient would be rewritten to it. The maximum, which only guards
+    # against overflow, cancels out of value and gradient.
+    shifted = x - aesara.gradient.disconnected_grad(x.max(axis=axis, keepdims=True))
+    return at.exp(shifted - at.log(at.exp(shifted).sum(axis=axis, keepdims=True)))
 
 
 def softmax_loss(

@@ -88,7 +88,7 @@ class BatchNormLayer(Layer):
         m, v = self.mean, self.variance
         if train:
             m = x.mean(axis=axes)
-            v = at.sqr(x - m.dimshuffle(pattern)).mean(axis=axes)
+            v = at.square(x - m.dimshuffle(pattern)).mean(axis=axes)
             count = at.cast(x.size // channels, x.dtype)
             stored = v * count / at.maximum(count - 1, 1) if unbiased else v
             kept, fresh = np.asarray(decay, x.dtype), np.asarray(1 - decay, x.dtype)

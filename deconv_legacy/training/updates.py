@@ -82,7 +82,7 @@ def adagrad(loss_or_gradients: Any, params: Sequence[Any], learning_rate: Any, e
     updates: Updates = []
     for p, g in _pairs(loss_or_gradients, params):
         s = _state(p, "squares")
-        new = s + at.sqr(g)
+        new = s + at.square(g)
         updates += [(s, new), (p, p - _as(learning_rate, p) * g / at.sqrt(new + _as(epsilon, p)))]
     return updates
 
@@ -94,7 +94,7 @@ def rmsprop(
     updates: Updates = []
     for p, g in _pairs(loss_or_gradients, params):
         s = _state(p, "squares")
-        new = _as(rho, p) * s + _as(1 - rho, p) * at.sqr(g)
+        new = _as(rho, p) * s + _as(1 - rho, p) * at.square(g)
         updates += [(s, new), (p, p - _as(learning_rate, p) * g / at.sqrt(new + _as(epsilon, p)))]
     return updates
 
@@ -107,11 +107,11 @@ def adadelta(
     updates: Updates = []
     for p, g in _pairs(loss_or_gradients, params):
         s, t = _state(p, "squares"), _state(p, "steps")
-        new = _as(rho, p) * s + _as(1 - rho, p) * at.sqr(g)
+        new = _as(rho, p) * s + _as(1 - rho, p) * at.square(g)
         step = g * at.sqrt(t + _as(epsilon, p)) / at.sqrt(new + _as(epsilon, p))
         updates += [
             (s, new),
-            (t, _as(rho, p) * t + _as(1 - rho, p) * at.sqr(step)),
+            (t, _as(rho, p) * t + _as(1 - rho, p) * at.square(step)),
             (p, p - _as(learning_rate, p) * step),
         ]
     return updates
@@ -134,7 +134,7 @@ def adam(
     for p, g in _pairs(loss_or_gradients, params):
         m, v = _state(p, "mean"), _state(p, "squares")
         new_m = _as(beta1, p) * m + _as(1 - beta1, p) * g
-        new_v = _as(beta2, p) * v + _as(1 - beta2, p) * at.sqr(g)
+        new_v = _as(beta2, p) * v + _as(1 - beta2, p) * at.square(g)
         updates += [
             (m, new_m),
             (v, new_v),
