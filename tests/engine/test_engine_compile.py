@@ -11,8 +11,10 @@ from engine_helpers import BACKENDS, aesara, at
 from deconv_legacy import engine, reference
 from deconv_legacy.engine import NoCompilerWarning, compile
 from deconv_legacy.engine.compile import mode_of
+from deconv_legacy.engine.convolution import FusedConv
 
 module = importlib.import_module("deconv_legacy.engine.compile")  # the package's attribute is the function
+DebugMode = importlib.import_module("aesara.compile.debugmode").DebugMode
 
 
 @pytest.mark.parametrize("backend", ["numpy", None, *(["c"] if "c" in BACKENDS else [])])
@@ -101,12 +103,17 @@ def test_progress_of_nothing(capfd):
 @pytest.mark.skipif("c" not in BACKENDS, reason="no compiler")
 def test_contract_of_aesara():
     """DebugMode runs C and NumPy against each other, and hands in storage of every layout."""
-    x, w, b = at.dtensor4("x"), at.dtensor4("w"), at.dvector("b")
-    y = engine.conv(x, w, stride=(2, 1), border_mode=((0, 1), (2, 0))) + b.dimshuffle("x", 0, "x", "x")
-    y = engine.relu(y)
-    gradients = aesara.grad((y**2).sum(), [x, w, b])
-    f = aesara.function([x, w, b], [y, *gradients], mode="DebugMode")
+    x, w, y, b = at.dtensor4("x"), at.dtensor4("w"), at.dtensor4("y"), at.dvector("b")
+    options = dict(stride=(2, 1), border_mode=((0, 1), (2, 0)))
+    outputs = [
+        engine.relu(x),
+        engine.conv(x, w, **options),
+        FusedConv(2, **options, relu=True)(x, w, b),
+        engine.conv_input_gradient(w, y, (7, 6), **options),
+        engine.conv_weight_gradient(x, y, (3, 2), **options),
+    ]
+    f = aesara.function([x, w, y, b], outputs, mode=DebugMode(optimizer=None))
     rng = np.random.default_rng(6)
-    arrays = [rng.standard_normal(shape) for shape in ((2, 3, 7, 6), (4, 3, 3, 2), (4,))]
-    expected = reference.conv(*arrays[:2], (2, 1), ((0, 1), (2, 0))) + arrays[2].reshape(-1, 1, 1)
-    np.testing.assert_allclose(f(*arrays)[0], np.maximum(expected, 0), rtol=0, atol=1e-12)
+    arrays = [rng.standard_normal(shape) for shape in ((2, 3, 7, 6), (4, 3, 3, 2), (2, 4, 3, 7), (4,))]
+    expected = reference.conv(*arrays[:2], (2, 1), ((0, 1), (2, 0)))
+    np.testing.assert_allclose(f(*arrays)[1], expected, rtol=0, atol=1e-12)
