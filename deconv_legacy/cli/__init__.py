@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from deconv_legacy._version import __version__
-from deconv_legacy.errors import DeconvLegacyError
+from deconv_legacy.errors import DeconvLegacyError, FileFormatError
 
 __all__ = ["COMMANDS", "main"]
 
@@ -115,10 +115,11 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error}" if str(error) else "out of memory"
     first, *more = str(error).splitlines() or [""]
-    if not isinstance(error, DeconvLegacyError | OSError):
-        first = f"{type(error).__name__}: {first} (unexpected; --debug shows where)"
-    # a file's other problems follow the first one, under their number
-    return f"{first} ({more[0].rstrip(':')}; --debug lists them)" if more else first
+    if isinstance(error, FileFormatError) and more:  # the number of problems follows the first one, then all of them
+        return f"{first} ({more[0].rstrip(':')}; --debug lists them)"
+    if isinstance(error, DeconvLegacyError | OSError):
+        return first
+    return f"{type(error).__name__}: {first} (unexpected; --debug shows where)"
 
 
 def _show_warning(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:

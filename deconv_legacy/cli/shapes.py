@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         (
             row["name"],
             row["type"],
-            "  ".join("x".join(map(str, size)) or "scalar" for size in row["sizes"]),
+            "  ".join(_by(size) or "scalar" for size in row["sizes"]),
             _axes(row["receptive_field"]),
             _axes(row["stride"]),
             f"{row['parameters']:,}" if row["parameters"] else "",
@@ -96,7 +96,7 @@ def _pooling_note(layer: PoolLayer) -> str:
         geometry.pool_output_shape(layer.input_shape[2:], layer.kernel, layer.stride, layer.padding, rounding)
         for rounding in ("caffe", "floor")
     )
-    return "" if up == down else f"rounded up {_axes(up)}, rounded down {_axes(down)}"
+    return "" if up == down else f"rounded up {_by(up)}, rounded down {_by(down)}"
 
 
 class _Fields:
@@ -158,8 +158,10 @@ class _Fields:
         return (first, last) if first <= last else None
 
 
+def _by(sizes: Sequence[Any]) -> str:
+    return "x".join(map(str, sizes))
+
+
 def _axes(values: Sequence[Any] | None) -> str:
     """One number where all axes agree."""
-    if not values:
-        return ""
-    return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
+    return _by(values[:1] if len(set(values)) == 1 else values) if values else ""
