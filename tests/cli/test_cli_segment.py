@@ -164,6 +164,35 @@ def test_each_head_is_written(tmp_path, capsys):
     assert "score/geo:" in run.out
 
 
+def test_the_model_that_ships_brings_its_own_facts(tmp_path, net, capsys, monkeypatch):
+    """model.json beside it: classes, palette, mean (B, G, R)."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    net[0].rename(folder / "deploy.prototxt")
+    net[1].rename(folder / "weights.caffemodel")
+    facts = {"classes": list("abcde"), "palette": np.arange(15).reshape(5, 3).tolist(), "mean": [90, 130.5, -20]}
+    (folder / "model.json").write_text(json.dumps({**facts, "seed": 1}))
+    monkeypatch.setattr(segment_module, "MODEL", folder)
+    photo = noise(6, 7)
+    words = [save(tmp_path / "photo.png", photo), "--out", tmp_path / "out", "--backend", "numpy", "--json"]
+    run = Run(capsys, "segment", *words)
+    assert run.status == 0
+    labels = expected_labels(photo, net, np.array(facts["mean"]))[1]
+    np.testing.assert_array_equal(read(tmp_path / "out" / "photo_labels.png")[0], labels)
+    palette = _images.read_palette(tmp_path / "out" / "photo_labels.png")
+    np.testing.assert_array_equal(palette[:5], facts["palette"])
+    assert json.loads(run.out)[0]["classes"] == facts["classes"]
+
+
+@pytest.mark.skipif(not segment_module.MODEL.exists(), reason="a checkout without the model")
+def test_the_model_that_ships(tmp_path, capsys):
+    files = list(segment_module.MODEL.iterdir())
+    assert sum(file.stat().st_size for file in files) < 1e6
+    run = Run(capsys, "segment", save(tmp_path / "grey.png", np.full((20, 35, 3), 120, np.uint8)), "--out", tmp_path)
+    assert run.status == 0
+    assert run.out.splitlines()[1].split() == ["0", "background", "700", "100.00"]
+
+
 # What is refused: one line, status 2, nothing written
 
 
