@@ -244,11 +244,18 @@ def build_net(
             made = LAYERS[layer.type](layer, bottoms, build)
         except SizeError as error:
             raise error if error.where else error.at(f"{layer.name} ({layer.type})") from None
-        tops = made if isinstance(made, list) else [made.top(i) for i in range(max(len(layer.top), 1))]
-        if not isinstance(made, list):
+        # Caffe names the top of a loss itself where a net does not
+        names = list(layer.top) or (["(automatic)"] if layer.type.endswith("Loss") else [])
+        count = len(made) if isinstance(made, list) else len(made.outputs)
+        if not 0 < len(names) <= count:
+            raise MismatchError(f"layer {layer.name!r} ({layer.type}): {len(names)} top blob(s), it makes {count}")
+        if isinstance(made, list):
+            tops = made
+        else:
+            tops = [made.top(i) for i in range(len(names))]
             build.own(layer, made)
             layers[layer.name] = made
-        for name, top in zip(layer.top, tops, strict=True):
+        for name, top in zip(names, tops, strict=True):
             in_place = name in layer.bottom
             if name in blobs and not in_place:
                 raise MismatchError(

@@ -153,8 +153,8 @@ def _pooling(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
 def _crop(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 2)
     source, like = bottoms
-    axis = spec.crop_param.axis % len(source.output_shape)
-    count = len(source.output_shape) - axis
+    axis, ndim = spec.crop_param.axis, len(source.output_shape)
+    count = ndim - axis % ndim
     offsets = list(spec.crop_param.offset) or [0]
     if len(offsets) not in (1, count):
         raise SizeError(f"{len(offsets)} offsets for {count} cropped axes; one or {count}", where=f"{spec.name} (Crop)")
