@@ -18,9 +18,7 @@ import numpy as np
 
 from deconv_legacy._version import __version__
 from deconv_legacy.cli._common import add_json, print_json, print_table
-from deconv_legacy.engine import aesara, have_compiler
-from deconv_legacy.engine._blas import Blas, find
-from deconv_legacy.engine.compile import _HOW_TO_INSTALL
+from deconv_legacy.engine import HOW_TO_INSTALL, Blas, aesara, find_blas, have_compiler
 from deconv_legacy.errors import MissingExtraError
 
 __all__ = ["add_arguments", "run"]
@@ -58,7 +56,7 @@ def _facts() -> dict[str, Any]:
     versions |= {name: _version(name) for name in (*LIBRARIES, *EXTRAS)}
     missing = [str(MissingExtraError(name, "caffe", why)) for name, why in EXTRAS.items() if versions[name] is None]
     if not have_compiler():
-        missing.append(f"no C++ compiler, so that everything runs on NumPy, several times slower: {_HOW_TO_INSTALL}")
+        missing.append(f"no C++ compiler, so that everything runs on NumPy, several times slower: {HOW_TO_INSTALL}")
     cache = _cache(Path(aesara.config.compiledir))
     if not cache["writable"]:
         missing.append(f"{cache['folder']} cannot be written: name another folder, AESARA_FLAGS=base_compiledir=...")
@@ -66,7 +64,7 @@ def _facts() -> dict[str, Any]:
         "versions": versions,
         "machine": {"system": platform.platform(), "cores": len(os.sched_getaffinity(0))},
         "compiler": {"command": aesara.config.cxx or None, "version": _compiler_version(aesara.config.cxx)},
-        "BLAS": _blas(find()),
+        "BLAS": _blas(find_blas()),
         "cache": cache,
         "missing": missing,
     }

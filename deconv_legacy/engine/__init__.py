@@ -6,7 +6,9 @@ place of Aesara's; nothing else of Aesara changes, and nothing is compiled.
 
 from deconv_legacy.engine import rewrites
 from deconv_legacy.engine._aesara import aesara, have_compiler
-from deconv_legacy.engine.compile import BACKENDS, NoCompilerWarning, compile
+from deconv_legacy.engine._blas import Blas
+from deconv_legacy.engine._blas import find as find_blas
+from deconv_legacy.engine.compile import BACKENDS, HOW_TO_INSTALL, NoCompilerWarning, compile
 from deconv_legacy.engine.convolution import (
     Conv,
     ConvInputGradient,
@@ -25,6 +27,8 @@ from deconv_legacy.engine.unpooling import repeat, unpool, zero_insert
 
 __all__ = [
     "BACKENDS",
+    "HOW_TO_INSTALL",
+    "Blas",
     "Conv",
     "ConvInputGradient",
     "ConvWeightGradient",
@@ -36,6 +40,7 @@ __all__ = [
     "conv_input_gradient",
     "conv_weight_gradient",
     "crop",
+    "find_blas",
     "have_compiler",
     "linear_resize",
     "lrn_across",

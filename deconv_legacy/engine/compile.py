@@ -14,11 +14,11 @@ from typing import Any
 
 from deconv_legacy.engine._aesara import aesara, have_compiler
 
-__all__ = ["BACKENDS", "NoCompilerWarning", "compile"]
+__all__ = ["BACKENDS", "HOW_TO_INSTALL", "NoCompilerWarning", "compile"]
 
 BACKENDS = ("c", "numpy")
 
-_HOW_TO_INSTALL = (
+HOW_TO_INSTALL = (
     "install one for speed (Debian/Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; "
     "conda: conda install gxx_linux-64; macOS: xcode-select --install)"
 )
@@ -36,7 +36,7 @@ def _warn_once() -> None:
     if not _warned:
         _warned = True
         warnings.warn(
-            f"no C++ compiler was found: everything runs on NumPy, several times slower; {_HOW_TO_INSTALL}",
+            f"no C++ compiler was found: everything runs on NumPy, several times slower; {HOW_TO_INSTALL}",
             NoCompilerWarning,
             stacklevel=4,  # the caller of `compile`
         )
