@@ -9,13 +9,14 @@ from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 from deconv_legacy.engine.relu import Relu
 from deconv_legacy.engine.unshared import UnsharedConv, UnsharedConvInputGradient, UnsharedConvWeightGradient
+from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
 abstract = aesara.tensor.nnet.abstract_conv
 node_rewriter = aesara.graph.rewriting.basic.node_rewriter
 copy_stack_trace = aesara.graph.rewriting.basic.copy_stack_trace
 
-__all__ = ["register"]
+__all__ = ["engine_op", "register"]
 
 _OURS = {
     abstract.AbstractConv2d: Conv,
@@ -33,17 +34,40 @@ _UNSHARED = {
 }
 
 
+class _SizeErrorInGraph(SizeError, AssertionError):
+    """A SizeError that reaches the user: of what rewrites raise, Aesara logs everything but AssertionErrors.
+
+    Otherwise Aesara's own convolution would be tried next, which a stride of 0 kills.
+    """
+
+    def __init__(self, error: SizeError):
+        super().__init__(
+            error.cause,
+            axis=error.axis,
+            actual=error.actual,
+            computed=error.computed,
+            legal=error.legal,
+            where=error.where,
+        )
+
+
+def engine_op(op):
+    """The Op of this engine that computes an AbstractConv Op of Aesara, from the same inputs."""
+    kind = _OURS[type(op)]
+    return (_UNSHARED[kind] if op.unshared else kind)(
+        op.convdim, op.border_mode, op.subsample, op.filter_dilation, op.num_groups, op.filter_flip
+    )
+
+
 @node_rewriter(list(_OURS))
 def use_our_convolutions(fgraph, node):
     """Replace an AbstractConv node of Aesara by the Op of this engine that computes it."""
-    op = node.op
     if any(v.dtype not in ("float32", "float64") for v in node.inputs[:2]):
         return None
-    kind = _OURS[type(op)]
-    ours = (_UNSHARED[kind] if op.unshared else kind)(
-        op.convdim, op.border_mode, op.subsample, op.filter_dilation, op.num_groups, op.filter_flip
-    )
-    result = ours(*node.inputs)
+    try:
+        result = engine_op(node.op)(*node.inputs)
+    except SizeError as error:
+        raise _SizeErrorInGraph(error) from None
     if result.dtype != node.outputs[0].dtype:
         result = at.cast(result, node.outputs[0].dtype)
     if not node.outputs[0].type.is_super(result.type):
@@ -108,7 +132,7 @@ def register() -> None:
         return
     optdb.register(
         "deconv_legacy_convolutions",
-        in2out(use_our_convolutions, name="deconv_legacy_convolutions"),
+        in2out(use_our_convolutions, name="deconv_legacy_convolutions", failure_callback=None),
         "fast_run",
         "fast_compile",
         "deconv_legacy",
