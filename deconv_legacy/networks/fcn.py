@@ -7,11 +7,13 @@ from the layers between (`CropLayer`), nowhere written down.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from deconv_legacy import fillers
+from deconv_legacy.errors import SizeError
 from deconv_legacy.layers import (
     ConvolutionLayer,
     CropLayer,
@@ -38,6 +40,8 @@ class _Builder:
 
     def __init__(self, input: Any, width: float, train: bool, rng: Any):
         self.top: Layer = input if isinstance(input, Layer) else InputLayer((None, 3, None, None), input)
+        if self.top.output_shape[1] is None:
+            raise SizeError("the number of channels (axis 1) must be known", axis=1, where=self.top.where)
         self.width, self.train = width, train
         self.rng = np.random.default_rng(rng)  # one sequence for all layers: a seed anew would make them alike
 
@@ -106,9 +110,8 @@ def _skip(net: _Builder, scores: Layer, pool: Layer, name: str, up: str, n_class
     """Enlarge the scores twice, score a finer pooling, crop it to them, and add."""
     upscored = UpscoreLayer(scores, 2, up)
     if scale is not None:
-        shape = (pool.output_shape[1],)
-        constant = fillers.constant(shape, value=scale)
-        pool = ScaleLayer(pool, scale=constant, name=f"scale_{name}", frozen=True)
+        constant = partial(fillers.constant, value=scale)
+        pool = ScaleLayer(pool, filler=constant, name=f"scale_{name}", frozen=True)
     scored = net.conv(f"score_{name}", n_classes, 1, input=pool)
     cropped = CropLayer(scored, upscored, name=f"score_{name}c")
     return EltwiseLayer([upscored, cropped], name=f"fuse_{name}")

@@ -1,5 +1,6 @@
-"""Training: losses, update rules, metrics."""
+"""Training: a compiled step, update rules, segmentation scores. Losses are layers."""
 
+from deconv_legacy.training.function import training_function
 from deconv_legacy.training.metrics import Scores, confusion, scores
 from deconv_legacy.training.updates import adadelta, adagrad, adam, momentum, nesterov_momentum, rmsprop, sgd
 
@@ -14,4 +15,5 @@ __all__ = [
     "rmsprop",
     "scores",
     "sgd",
+    "training_function",
 ]
