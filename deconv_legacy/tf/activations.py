@@ -46,7 +46,7 @@ def leaky_relu(features: Any, alpha: float = 0.2, name: str | None = None) -> An
 def _elu(x: Any, scale: float, alpha: float) -> Any:
     numbers = [np.asarray(n, x.dtype) for n in (scale, scale * alpha)]
     # the minimum: beyond it expm1 is not wanted, and its infinite gradient would be NaN
-    return at.switch(x > 0, numbers[0] * x, numbers[1] * at.expm1(at.minimum(x, 0)))
+    return at.switch(x >= 0, numbers[0] * x, numbers[1] * at.expm1(at.minimum(x, 0)))
 
 
 def elu(features: Any, name: str | None = None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deconv_legacy.tf import normalization
+from deconv_legacy.tf._layout import tensor
 from deconv_legacy.tf.keras.layers import Conv2D, Conv2DTranspose
 
 __all__ = ["batch_normalization", "conv2d", "conv2d_transpose"]
@@ -48,6 +49,7 @@ def batch_normalization(
     >>> y.eval().ravel()
     array([-1.,  1.])
     """
+    inputs = tensor(inputs)
     data_format = None if axis in (-1, inputs.ndim - 1) else "channels_first"
     if axis not in (-1, 1, inputs.ndim - 1):
         raise ValueError(f"axis {axis} is neither 1 nor the last")

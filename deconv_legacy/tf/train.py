@@ -72,7 +72,7 @@ class MomentumOptimizer(Optimizer):
             rate, kept = _number(self.learning_rate, v), _number(self.momentum, v)
             a = _slot(v, "momentum", 0)
             new = kept * a + g
-            step = rate * g + rate * kept * new if self.use_nesterov else rate * new
+            step = rate * (g + kept * new) if self.use_nesterov else rate * new
             updates += [(a, new), (v, v - step)]
         return updates
 
@@ -112,7 +112,7 @@ class RMSPropOptimizer(Optimizer):
         updates: Updates = []
         for v, g in zip(variables, gradients, strict=True):
             rate, kept, epsilon = (_number(n, v) for n in (self.learning_rate, self.momentum, self.epsilon))
-            fresh = 1 - _number(self.decay, v)
+            fresh = _number(1 - self.decay, v)
             s, b = _slot(v, "rms", 1), _slot(v, "momentum", 0)
             squares = s + fresh * (at.square(g) - s)
             updates.append((s, squares))

@@ -11,6 +11,7 @@ from typing import Any
 
 from deconv_legacy.tf import normalization
 from deconv_legacy.tf._layers import Convolution, Deconvolution, activation_of
+from deconv_legacy.tf._layout import tensor
 from deconv_legacy.tf.activations import relu
 
 __all__ = ["batch_norm", "conv2d", "conv2d_transpose"]
@@ -146,6 +147,9 @@ def batch_norm(
     ``"moving_mean"``, ``"moving_variance"``. `variance_rule` is a name of
     `deconv_legacy.tf.normalization.VARIANCE_RULES`.
     """
+    inputs = tensor(inputs)
+    if fused is None:  # also with two axes, unlike tf.layers
+        fused = inputs.ndim in (2, 4) and inputs.dtype == "float32"
     initial = {key.removeprefix("moving_"): value for key, value in (param_initializers or {}).items()}
     y = normalization.batch_normalization(
         inputs,
