@@ -129,7 +129,7 @@ class Network:
         if problems:
             raise MismatchError("these weights do not belong to this network: " + "; ".join(problems))
         for variable, array in chosen:
-            variable.set_value(np.array(array, variable.dtype, order="C"), borrow=True)
+            variable.get_value(borrow=True)[...] = array  # in place: large nets need the memory but once
 
     def weights(self) -> dict[str, list[np.ndarray]]:
         """The values of the parameters, by layer; copies."""
