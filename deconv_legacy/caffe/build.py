@@ -18,7 +18,7 @@ from deconv_legacy.caffe.registry import LAYERS
 from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 from deconv_legacy.layers import InputLayer, Layer, Network
 
-__all__ = ["Build", "BuiltNet", "build_net"]
+__all__ = ["Build", "BuiltNet", "build_net", "make_layer", "refuse_unknown", "top_names"]
 
 TRAIN, TEST = 0, 1
 
@@ -133,13 +133,24 @@ class BuiltNet:
 class Build:
     """A net under construction: what the builders in `deconv_legacy.caffe.types` may ask."""
 
-    def __init__(self, phase: int, input_shapes: Mapping[str, Sequence[int | None]], free: bool, rng: Any):
+    def __init__(
+        self,
+        phase: int,
+        input_shapes: Mapping[str, Sequence[int | None]],
+        free: bool,
+        rng: Any,
+        params: Mapping[str, Sequence[Any]] | None = None,
+        memory: dict[str, Any] | None = None,
+    ):
         self.phase = phase
         self.train = phase == TRAIN
         self.rng = np.random.default_rng(rng)
         self.input_shapes = input_shapes
         self.free = free
         self.inputs: list[InputLayer] = []
+        self.caffe_cpu_sum = False
+        self.memory = {} if memory is None else memory  # what builders keep for the next build of the net
+        self._params = params or {}  # those of a build before
         self._shared: dict[str, Any] = {}
 
     def input(self, blob: str, shape: Sequence[int | None] | None) -> InputLayer:
@@ -166,7 +177,10 @@ class Build:
         return lambda shape, rng, dtype: fillers.fill(shape, kind, rng, dtype, **fields)
 
     def shared(self, spec: Any, index: int) -> Any:
-        """The parameter that another layer owns under the same ``param { name }``, or None."""
+        """The parameter that another layer owns under the same ``param { name }``, or this layer in a build of the
+        net before; else None."""
+        if spec.name in self._params:
+            return self._params[spec.name][index]
         name = spec.param[index].name if index < len(spec.param) else ""
         return self._shared.get(name) if name else None
 
@@ -224,7 +238,7 @@ def build_net(
     ((1, 3, 12, 16), ['x'], ['up'])
     """
     spec = filter_net(net, phase=phase)
-    _refuse_unknown(spec, path)
+    refuse_unknown(spec, path)
     build = Build(phase, dict(input_shapes or {}), free, rng)
     layers: dict[str, Layer] = {}
     blobs: dict[str, Layer] = {}
@@ -240,22 +254,10 @@ def build_net(
                 )
             bottoms.append(blobs[name])
             read.add(name)
-        try:
-            made = LAYERS[layer.type](layer, bottoms, build)
-        except SizeError as error:
-            raise error if error.where else error.at(f"{layer.name} ({layer.type})") from None
-        # Caffe names the top of a loss itself where a net does not
-        names = list(layer.top) or (["(automatic)"] if layer.type.endswith("Loss") else [])
-        count = len(made) if isinstance(made, list) else len(made.outputs)
-        if not 0 < len(names) <= count:
-            raise MismatchError(f"layer {layer.name!r} ({layer.type}): {len(names)} top blob(s), it makes {count}")
-        if isinstance(made, list):
-            tops = made
-        else:
-            tops = [made.top(i) for i in range(len(names))]
-            build.own(layer, made)
+        made, tops = make_layer(layer, bottoms, build)
+        if made is not None:
             layers[layer.name] = made
-        for name, top in zip(names, tops, strict=True):
+        for name, top in tops.items():
             in_place = name in layer.bottom
             if name in blobs and not in_place:
                 raise MismatchError(
@@ -269,7 +271,28 @@ def build_net(
     return BuiltNet(spec, layers, blobs, build.inputs, read)
 
 
-def _refuse_unknown(net: Any, path: Any) -> None:
+def make_layer(spec: Any, bottoms: Sequence[Layer], build: Build) -> tuple[Layer | None, dict[str, Layer]]:
+    """A layer from its LayerParameter, None for one that only brings data; and its tops by name."""
+    try:
+        made = LAYERS[spec.type](spec, bottoms, build)
+    except SizeError as error:
+        raise error if error.where else error.at(f"{spec.name} ({spec.type})") from None
+    names = top_names(spec)
+    outputs = len(made) if isinstance(made, list) else len(made.outputs)
+    if len(names) > outputs or (outputs and not names):
+        raise MismatchError(f"layer {spec.name!r} ({spec.type}): {len(names)} top blob(s), it makes {outputs}")
+    if isinstance(made, list):
+        return None, dict(zip(names, made, strict=True))
+    build.own(spec, made)
+    return made, {name: made.top(i) for i, name in enumerate(names)}
+
+
+def top_names(spec: Any) -> list[str]:
+    """The tops of a layer; Caffe names that of a loss itself where a net does not."""
+    return list(spec.top) or (["(automatic)"] if spec.type.endswith("Loss") else [])
+
+
+def refuse_unknown(net: Any, path: Any) -> None:
     unknown = {layer.type: layer.name for layer in reversed(net.layer) if layer.type not in LAYERS}
     if not unknown:
         return

@@ -21,6 +21,7 @@ from deconv_legacy.layers.elementwise import (
     SigmoidLayer,
     TanhLayer,
 )
+from deconv_legacy.layers.expression import BiasLayer, DenseLayer, ExpressionLayer, PReluLayer
 from deconv_legacy.layers.losses import SoftmaxLossLayer
 from deconv_legacy.layers.network import Network
 from deconv_legacy.layers.normalization import BatchNormLayer
@@ -28,17 +29,21 @@ from deconv_legacy.layers.spatial import CropLayer, PoolLayer, UnpoolLayer
 
 __all__ = [
     "BatchNormLayer",
+    "BiasLayer",
     "ConcatLayer",
     "ConvolutionLayer",
     "CropLayer",
     "Deconvolution3DLayer",
     "DeconvolutionLayer",
+    "DenseLayer",
     "DropoutLayer",
     "EltwiseLayer",
+    "ExpressionLayer",
     "InputLayer",
     "LRNLayer",
     "Layer",
     "Network",
+    "PReluLayer",
     "PoolLayer",
     "ReluLayer",
     "ScaleLayer",

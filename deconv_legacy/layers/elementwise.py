@@ -179,7 +179,14 @@ class ConcatLayer(Layer):
         parts = [self.inputs[0]]
         parts += [_need_same(self, parts[0], other, i, axis) for i, other in enumerate(self.inputs[1:], 1)]
         self.keeps_coordinates = axis < 2
-        self.outputs = [at.concatenate(parts, axis=axis) if len(parts) > 1 else parts[0]]
+        if len(parts) == 1:
+            self.outputs = parts
+            return
+        shapes = [part.type.shape for part in parts]
+        shape = [next((n for n in sizes if n is not None), None) for sizes in zip(*shapes, strict=True)]
+        shape[axis] = None if None in (sizes := [s[axis] for s in shapes]) else sum(sizes)
+        # Aesara's own result would not say its sizes
+        self.outputs = [at.specify_shape(at.concatenate(parts, axis=axis), shape)]
 
 
 class ScaleLayer(Layer):

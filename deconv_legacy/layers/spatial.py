@@ -23,7 +23,7 @@ class PoolLayer(Layer):
     Parameters
     ----------
     kernel, stride
-        A number or one for each axis; a stride of None is the kernel.
+        A number or one for each axis; a kernel of None is the whole image, a stride of None the kernel.
     padding
         As for `ConvolutionLayer`; padding is never a maximum.
     mode
@@ -67,6 +67,9 @@ class PoolLayer(Layer):
         ndim = self.input.ndim - 2
 
         def normalize():
+            if kernel is None:
+                self.kernel, self.stride, self.padding = None, None, "valid"
+                return
             self.kernel = geometry.per_axis(kernel, ndim, "kernel", 1)
             self.stride = self.kernel if stride is None else geometry.per_axis(stride, ndim, "stride", 1)
             self.padding = geometry.normalize_border_mode(padding, ndim, "padding")
@@ -89,7 +92,9 @@ class PoolLayer(Layer):
             raise SizeError("this pooling has no mask; make it with with_mask=True", where=self.where)
         return self.outputs[1]
 
-    def step(self, axis: int) -> geometry.Step:
+    def step(self, axis: int) -> geometry.Step | None:
+        if self.kernel is None:
+            return None
         rule = (values[axis - 2] for values in (self.kernel, self.stride, self.padding))
         return geometry.Step("pool", *rule, rounding=self.rounding, name=self.name)
 
