@@ -326,3 +326,12 @@ def test_an_empty_batch_gives_an_empty_output(name, backend):
     function = engine.compile([i.output for i in inputs], layer.output, backend=backend)
     full = function(*x).shape
     assert function(*(a[:0] for a in x)).shape == (0, *full[1:])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_known_sizes_are_known_before_it_runs(name):
+    """From inputs of known sizes, every size of the output; it is that of the reference's."""
+    case = CASES[name]
+    x, p = arrays_of(case)
+    layer = case.build(*(InputLayer(a.shape, name=f"in{i}") for i, a in enumerate(x)), *p)
+    assert layer.output_shape == next(iter(case.expected(*x, *p, None))).shape
