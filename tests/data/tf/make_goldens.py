@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
 tf.logging.set_verbosity(tf.logging.ERROR)
 RNG = np.random.RandomState(0)
@@ -46,7 +46,7 @@ def convolutions():
         rule = {"strides": [1, *stride, 1], "padding": padding, "dilations": [1, dilation, dilation, 1]}
         y = tf.nn.conv2d(x, w, **rule)
         if dilation > 1:  # its gradients are for GPUs only
-            save("conv%d" % i, x=x, w=w, y=run(y)[0])
+            save(f"conv{i}", x=x, w=w, y=run(y)[0])
             continue
         g = draw(*y.shape.as_list())
         dx = tf.nn.conv2d_backprop_input(x.shape, w, g, **rule)
@@ -57,7 +57,7 @@ def convolutions():
         results = run(*values)
         if len(results) == 4:
             np.testing.assert_array_equal(results[1], results[3])
-        save("conv%d" % i, x=x, w=w, g=g, y=results[0], dx=results[1], dw=results[2])
+        save(f"conv{i}", x=x, w=w, g=g, y=results[0], dx=results[1], dw=results[2])
     value, w = draw(2, 1, 2, 3, 4), draw(2, 3, 5, 3, 4)
     save("conv3d", value=value, w=w, y=run(tf.nn.conv3d_transpose(value, w, [2, 3, 5, 7, 3], [1, 3, 3, 3, 1]))[0])
 
@@ -71,7 +71,7 @@ def pools():
             y = pool(variable, [1, 3, 2, 1], [1, 2, 2, 1], padding)
             g = draw(*y.shape.as_list())
             value, gradient = run(y, tf.gradients(y, variable, g)[0])
-            save("%s_%s" % (name, padding), x=x, g=g, y=value, dx=gradient)
+            save(f"{name}_{padding}", x=x, g=g, y=value, dx=gradient)
     y, places = run(*tf.nn.max_pool_with_argmax(x[:1], [1, 3, 2, 1], [1, 2, 2, 1], "VALID"))
     save("argmax", x=x[:1], y=y, places=places)
 
