@@ -392,3 +392,37 @@ def test_coordinates_of_layers_are_those_of_geometry():
             step = geometry.Step(kind, int(kernel), int(stride), int(pad), *map(int, dilation))
             total = geometry.coord_map(step) @ total
         assert maps_from_ancestors(up, axis)[x] == total
+
+
+@st.composite
+def deconvolutions(draw):
+    """Shapes and options of a deconvolution in one to three axes, and one of its legal output sizes."""
+    ndim = draw(st.integers(1, 3))
+
+    def each(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(ndim))
+
+    n, kernel, stride, dilation, groups = each(1, 4), each(1, 4), each(1, 3), each(1, 2), draw(st.integers(1, 3))
+    # pads that leave something
+    most = [(s * (m - 1) + d * (k - 1)) // 2 for m, k, s, d in zip(n, kernel, stride, dilation, strict=True)]
+    pads = tuple((draw(st.integers(0, p)), draw(st.integers(0, p))) for p in most)
+    rule = zip(n, kernel, stride, pads, dilation, strict=True)
+    size = tuple(draw(st.sampled_from(geometry.deconv_output_sizes(*numbers))) for numbers in rule)
+    shapes = (draw(st.integers(1, 2)), groups * draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    return n, kernel, stride, pads, dilation, groups, size, shapes, draw(st.booleans())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=20, deadline=None)
+@given(deconvolutions())
+def test_random_configurations(backend, configuration):
+    n, kernel, stride, pads, dilation, groups, size, (batch, channels, outputs), flip = configuration
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((batch, channels, *n)), rng.standard_normal((channels, outputs, *kernel))
+    data = InputLayer((None, channels, *(None,) * len(n)), dtype="float64")
+    rule = dict(stride=stride, dilation=dilation, groups=groups)
+    layer = DeconvolutionLayer(data, w.shape, padding=pads, W=w, output_size=size, filter_flip=flip, **rule)
+    y = engine.compile([data.output], layer.output, backend=backend)(x)
+    expected = reference.conv_input_grad(w, x, size, pads=pads, flip=flip, **rule)
+    assert y.shape == (batch, outputs * groups, *size)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * abs(expected).max(initial=0))
