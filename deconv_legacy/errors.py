@@ -33,6 +33,11 @@ class SizeError(DeconvLegacyError, ValueError):
         Name and type of the layer or operation, e.g. ``"deconv2 (DeconvolutionLayer)"``.
     """
 
+    axis: int | None
+    actual: int | None
+    computed: int | None
+    legal: tuple[int, ...] | None
+
     def __init__(
         self,
         cause: str,

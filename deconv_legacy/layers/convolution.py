@@ -80,9 +80,14 @@ class _FilterLayer(Layer):
 
     step_kind: str
 
+    def _rule(self, axis: int) -> list[Any]:
+        """Kernel, stride, padding and dilation on `axis`."""
+        return [values[axis - 2] for values in (self.kernel, self.stride, self.padding, self.dilation)]
+
     def step(self, axis: int) -> geometry.Step:
-        rule = (values[axis - 2] for values in (self.kernel, self.stride, self.padding, self.dilation))
-        return geometry.Step(self.step_kind, *rule, name=self.name, output_size=self._step_output_size(axis))
+        kernel, stride, padding, dilation = self._rule(axis)
+        size = self._step_output_size(axis)
+        return geometry.Step(self.step_kind, kernel, stride, padding, dilation, name=self.name, output_size=size)
 
     def _step_output_size(self, axis: int) -> int | None:
         return None
@@ -273,15 +278,12 @@ class DeconvolutionLayer(_FilterLayer):
             raise SizeError(f"output_size {wanted} has {len(wanted)} entries for {ndim} axes", where=self.where)
         sizes = []
         for axis, asked in enumerate(wanted, 2):
-            rule = [values[axis - 2] for values in (self.kernel, self.stride, self.padding, self.dilation)]
-            n = self.input_shape[axis]
             if isinstance(asked, at.Variable):
                 sizes.append(asked)  # checked when it runs
                 continue
-            size = self.located(
-                lambda n=n, rule=rule, asked=asked, axis=axis: geometry.deconv_output_size(n, *rule, asked, axis=axis)
-            )
-            sizes.append(self._smallest(self.input.shape[axis], *rule) if size is None else size)
+            arguments = (self.input_shape[axis], *self._rule(axis), asked)
+            size = self.located(partial(geometry.deconv_output_size, *arguments, axis=axis))
+            sizes.append(self._smallest(self.input.shape[axis], *self._rule(axis)) if size is None else size)
         return sizes
 
     @staticmethod
@@ -290,7 +292,7 @@ class DeconvolutionLayer(_FilterLayer):
         if mode in ("same", "same_lower"):
             return geometry.formulas.same_deconv_smallest(n, stride)
         extent = geometry.dilated_kernel(kernel, dilation)
-        pads = geometry.resolve_pads(mode, None, kernel, stride, dilation)
+        pads = geometry.resolve_pads(mode, None, kernel, stride, dilation) or ()
         return geometry.formulas.deconv_smallest(n, extent, stride, sum(pads))
 
 

@@ -68,10 +68,11 @@ def path_between(ancestor: Layer, layer: Layer, axis: int) -> list[geometry.Step
                 waiting.append(parent)
     if ancestor not in came:
         return None
-    steps, node = [], came[ancestor]
-    while node is not None:
-        step = node.step(axis)
+    steps = []
+    after = came[ancestor]
+    while after is not None:
+        step = after.step(axis)
         assert step is not None
         steps.append(step)
-        node = came[node]
+        after = came[after]
     return steps

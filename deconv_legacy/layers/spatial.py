@@ -45,6 +45,10 @@ class PoolLayer(Layer):
     ((None, 64, 87, 87), (None, 64, 88, 88))
     """
 
+    kernel: Any
+    stride: Any
+    padding: Any
+
     def __init__(
         self,
         input: Any,
@@ -95,8 +99,8 @@ class PoolLayer(Layer):
     def step(self, axis: int) -> geometry.Step | None:
         if self.kernel is None:
             return None
-        rule = (values[axis - 2] for values in (self.kernel, self.stride, self.padding))
-        return geometry.Step("pool", *rule, rounding=self.rounding, name=self.name)
+        kernel, stride, padding = (values[axis - 2] for values in (self.kernel, self.stride, self.padding))
+        return geometry.Step("pool", kernel, stride, padding, rounding=self.rounding, name=self.name)
 
 
 class UnpoolLayer(Layer):
