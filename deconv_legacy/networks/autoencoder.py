@@ -37,15 +37,32 @@ class _Builder:
             top = ReluLayer(self.conv(top, n, f"conv{i}", stride), name=f"relu{i}")
         return top, read
 
-    def decode(self, top: Layer, read: Sequence[Layer], stride: int, name: str, rectified: bool) -> Layer:
+    def deconv(
+        self, top: Layer, shape: Sequence[int], stride: int, padding: Any, name: str, twin: Network | None, **size: Any
+    ) -> Layer:
+        """A deconvolution with parameters of its own, or those of the layer of its name in `twin`."""
+        options = dict(self.options)
+        if twin is not None:
+            options.update(W=twin[name].params[0], b=twin[name].params[1])
+        return DeconvolutionLayer(top, shape, stride, padding, name, **size, **options)
+
+    def decode(
+        self,
+        top: Layer,
+        read: Sequence[Layer],
+        stride: int,
+        name: str,
+        rectified: bool,
+        twin: Network | None = None,
+    ) -> Layer:
         """Back through the sizes and channels of what the convolutions read, the last first."""
         for i, like in reversed(list(enumerate(read, 1))):
             shape = (top.output_shape[1], like.output_shape[1], self.kernel, self.kernel)
-            last = i == 1
-            top = DeconvolutionLayer(
-                top, shape, stride, "same", name if last else f"deconv{i}", like=like, **self.options
-            )
-            if rectified and not last:
+            sizes = like.output_shape[2:]
+            # a known size ties the decoder to no encoder
+            size = {"like": like} if None in sizes else {"output_size": sizes}
+            top = self.deconv(top, shape, stride, "same", name if i == 1 else f"deconv{i}", twin, **size)
+            if rectified and i > 1:
                 top = ReluLayer(top, name=f"derelu{i}")
         return top
 
@@ -119,9 +136,7 @@ class GaussianSampleLayer(Layer):
 
     keeps_coordinates = True
 
-    def __init__(
-        self, inputs: Sequence[Any], name: str = "sample", *, train: bool = True, seed: int | None = None
-    ):
+    def __init__(self, inputs: Sequence[Any], name: str = "sample", *, train: bool = True, seed: int | None = None):
         super().__init__(inputs, name)
         mean, log_variance = self.inputs
         if not train:
@@ -207,9 +222,10 @@ def conv_vae(
     seed = int(net.options["rng"].integers(2**31))
     sample = GaussianSampleLayer([mean, log_variance], train=train, seed=seed)
 
-    def decoder(top: Layer, like: Sequence[Layer], given: Network | None) -> Network:
-        top = ReluLayer(DeconvolutionLayer(top, (code, *dense), 1, name="project", **net.options), name="project_relu")
-        return Network(net.decode(top, like, stride, "logits", True))
+    def decoder(top: Layer, twin: Network | None = None) -> Network:
+        projected = net.deconv(top, (code, *dense), 1, 0, "project", twin)
+        top = ReluLayer(projected, name="project_relu")
+        return Network(net.decode(top, read, stride, "logits", True, twin))
 
-    whole = decoder(sample, read, None)
-    return whole, whole
+    whole = decoder(sample)
+    return whole, decoder(InputLayer((None, code, 1, 1), name="code"), whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,11 @@ _NORMAL = partial(fillers.gaussian, std=0.02)
 SLOPE = 0.2  # of the discriminator's leaky rectifiers
 
 
-def _norm(top: Layer, name: str, train: bool) -> Layer:
+def _norm(top: Layer, name: str, train: bool, twin: Network | None = None) -> Layer:
     # the authors' numbers; gamma starts at one
-    return BatchNormLayer(top, 1e-5, 0.9, name=name, train=train)
+    names = ("gamma", "beta", "mean", "variance")
+    shared = {} if twin is None else {key: getattr(twin[name], key) for key in names}
+    return BatchNormLayer(top, 1e-5, 0.9, name=name, train=train, **shared)
 
 
 def dcgan_generator(
@@ -76,7 +79,7 @@ def dcgan_generator(
     top: Layer = input if isinstance(input, Layer) else InputLayer((None, code, 1, 1), input, name="code")
     # a dense layer: from one cell, a deconvolution reaches each of its kernel's
     top = DeconvolutionLayer(top, (code, channels[0], start, start), 1, name="project", **options)
-    for i, (before, after) in enumerate(zip(channels[:-1], channels[1:], strict=True), 1):
+    for i, (before, after) in enumerate(pairwise(channels), 1):
         top = ReluLayer(_norm(top, f"bn{i}", train), name=f"relu{i}")
         last = i == len(channels) - 1
         top = DeconvolutionLayer(
@@ -99,6 +102,7 @@ def dcgan_discriminator(
     kernel: int = 5,
     input: Any = None,
     *,
+    twin: Network | None = None,
     train: bool = False,
     rng: Any = None,
 ) -> Network:
@@ -106,7 +110,10 @@ def dcgan_discriminator(
 
     Convolutions of stride 2 with padding SAME, leaky rectifiers, batch normalisation but for the first, and at the end
     a convolution over all that is left. Parameters are those of `dcgan_generator`; `size` must be ``2 **
-    len(channels)`` times a whole number.
+    len(channels)`` times a whole number; and
+
+    twin
+        Another discriminator, whose parameters this one uses: one reads real images, the other the generator's.
 
     Examples
     --------
@@ -118,11 +125,15 @@ def dcgan_discriminator(
     generator = np.random.default_rng(rng)
     options = {"filter_flip": False, "filler": _NORMAL, "rng": generator}
     top: Layer = input if isinstance(input, Layer) else InputLayer((None, in_channels, size, size), input, name="image")
-    for i, n in enumerate(channels, 1):
+
+    def conv(top: Layer, n: int, kernel: int, name: str, biased: bool, stride: Any, padding: Any) -> Layer:
         shape = (n, top.output_shape[1], kernel, kernel)
-        top = ConvolutionLayer(top, shape, 2, "same", f"conv{i}", b=i == 1, **options)
+        W, b = (None, biased) if twin is None else (twin[name].W, twin[name].b)
+        return ConvolutionLayer(top, shape, stride, padding, name, W=W, b=b, **options)
+
+    for i, n in enumerate(channels, 1):
+        top = conv(top, n, kernel, f"d_conv{i}", i == 1, 2, "same")
         if i > 1:
-            top = _norm(top, f"bn{i}", train)
-        top = ReluLayer(top, SLOPE, name=f"relu{i}")
-    left = size // 2 ** len(channels)
-    return Network(ConvolutionLayer(top, (1, channels[-1], left, left), name="score", b=True, **options))
+            top = _norm(top, f"d_bn{i}", train, twin)
+        top = ReluLayer(top, SLOPE, name=f"d_relu{i}")
+    return Network(conv(top, 1, size // 2 ** len(channels), "score", True, 1, 0))
