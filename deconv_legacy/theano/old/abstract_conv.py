@@ -53,10 +53,6 @@ def _size(name: str, value: Any, symbolic: bool, unknown: bool) -> Any:
     if isinstance(value, at.Variable) and value.ndim == 0 and np.dtype(value.dtype).kind in "iu":
         if symbolic or isinstance(value, at.TensorConstant):
             return value
-        try:
-            return int(at.get_scalar_constant_value(value))
-        except at.exceptions.NotScalarConstantError:
-            pass
     legal = ["an int", *(["a symbolic integer scalar"] if symbolic else ["a constant"]), *(["None"] if unknown else [])]
     kind = f" ({type(value).__name__})" if value is not None else ""
     hint = (
@@ -71,6 +67,8 @@ def _shape(
     """A whole shape, checked entry by entry; None stays None."""
     if shape is None:
         return None
+    if isinstance(shape, at.Variable):
+        raise ValueError(f"{name} is a variable ({shape.type}); a tuple of {length} entries is legal")
     shape = tuple(shape)
     if len(shape) != length:
         raise SizeError(f"`{name}` has {len(shape)} entries, {shape}; {length} are needed")
@@ -131,7 +129,9 @@ def _options(ndim: int, options: dict[str, Any]) -> dict[str, Any]:
     options["num_groups"] = int(groups)
     length = 2 + 2 * ndim if options.get("unshared") else 2 + ndim
     for name, count in (("imshp", 2 + ndim), ("kshp", length)):
-        options[name] = _shape(name, options.get(name) or None, count)
+        value = options.get(name)
+        # an empty shape means none
+        options[name] = None if isinstance(value, (tuple, list)) and not value else _shape(name, value, count)
     return options
 
 

@@ -261,9 +261,10 @@ def apply_settings(settings: dict[str, str]) -> Iterator[str]:
                 setattr(aesara.config, flag, value)
             except (ValueError, TypeError) as error:
                 yield f"{name}={value}: {error}"
-        elif str(getattr(aesara.config, flag)) != value and not _same_path(getattr(aesara.config, flag), value):
+        elif not same_value(getattr(aesara.config, flag), value):
             yield f"{name}={value}: Aesara takes it only when it starts; set AESARA_FLAGS={flag}={value} instead"
 
 
-def _same_path(a: Any, b: str) -> bool:
-    return os.sep in str(a) and Path(str(a)).expanduser() == Path(b).expanduser()
+def same_value(value: Any, text: str) -> bool:
+    """Whether a flag has the value that a text asks for; paths may be written in several ways."""
+    return str(value) == text or (os.sep in str(value) and Path(str(value)) == Path(text).expanduser())

@@ -46,13 +46,10 @@ object2 = object
 
 
 class _AnyOp(type(aesara.graph.op.Op)):  # type: ignore[misc]
-    """Every Op of Aesara is an instance of Theano's Op."""
+    """Every Op of Aesara is an instance of Theano's Op. (``issubclass`` is left alone: Aesara asks it of all classes.)"""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, aesara.graph.op.Op) if cls is Op else super().__instancecheck__(instance)
-
-    def __subclasscheck__(cls, other: type) -> bool:
-        return issubclass(other, aesara.graph.op.Op) if cls is Op else super().__subclasscheck__(other)
 
 
 def _takes(method: Any, count: int) -> bool:

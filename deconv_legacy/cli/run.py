@@ -1,0 +1,68 @@
+"""Run a Theano-era script unchanged: `import theano` gives Theano's names over Aesara.
+
+Python and NumPy have changed since, too; each change that old code meets has a bridge, which says on stderr once what
+it bridged and where: {bridges}.
+
+Source code is bridged in the script, in modules beside it, and in the packages named by --package. THEANO_FLAGS and
+.theanorc count. Everything after the script's name is the script's own. Exit status: the script's, 1 after an
+exception of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+
+from deconv_legacy.theano.drift import BRIDGES
+
+__all__ = ["add_arguments", "run"]
+
+__doc__ = __doc__.format(bridges="; ".join(f"{name} ({text})" for name, text in BRIDGES.items()))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-m", dest="module", action="store_true", help="SCRIPT is the name of a module, as in python -m"
+    )
+    parser.add_argument(
+        "--without", metavar="BRIDGE", action="append", default=[], choices=list(BRIDGES), help="leave a bridge out"
+    )
+    parser.add_argument("--no-bridges", action="store_true", help="leave all bridges out")
+    parser.add_argument(
+        "--package", metavar="NAME", action="append", default=[], help="bridge the source of an installed package, too"
+    )
+    parser.add_argument("--gpu", action="store_true", help="pretend that there is a GPU with cuDNN; the CPU computes")
+    parser.add_argument("script", metavar="SCRIPT", help="a Python file")
+    parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="the script's own arguments")
+
+
+def run(args: argparse.Namespace) -> int:
+    from deconv_legacy.theano.run import aesara_flags_for_start, run_module, run_script
+
+    flags = aesara_flags_for_start()
+    if flags is not None:  # Aesara is imported by now: start again with them
+        os.environ["AESARA_FLAGS"] = flags
+        os.execv(sys.executable, [sys.executable, "-m", "deconv_legacy", *sys.argv[1:]])
+    bridges = [] if args.no_bridges else [name for name in BRIDGES if name not in args.without]
+    start = run_module if args.module else run_script
+    try:
+        start(args.script, args.arguments, bridges=bridges, packages=args.package, gpu=args.gpu)
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            print(end.code, file=sys.stderr)
+            return 1
+        return end.code or 0
+    except Exception as error:
+        if error.__traceback__ is not None and _in_script(error, args):
+            traceback.print_exc()
+            return 1
+        raise
+    return 0
+
+
+def _in_script(error: Exception, args: argparse.Namespace) -> bool:
+    """Whether the script's own code was running, rather than ours before it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return args.module or any(frame.filename == str(args.script) for frame in frames)

@@ -1,0 +1,392 @@
+"""Bridges over what Python and NumPy changed since 2017, for `deconv-legacy run`.
+
+``names``
+    of modules: ``collections.Iterable``, ``np.float``, ``inspect.getargspec``, ``time.clock``. Each module answers for
+    its old names through a module ``__getattr__``; nothing else of it changes.
+``pickle``
+    files that Python 2 wrote are read with ``encoding="latin1"`` where the default fails.
+source
+    of the script, of modules in its folder and of packages named by the caller: Python 2 syntax is converted, its
+    ``/`` of integers stays a floor, and a list of slices used as an index becomes the tuple that NumPy took it for.
+
+Every bridge can be left out, and tells once, at its first use, what it bridged and where.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import collections.abc
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import inspect
+import io
+import pickle
+import sys
+import time
+import tokenize
+import types
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from deconv_legacy.errors import DeconvLegacyError
+
+__all__ = ["BRIDGES", "Bridges", "divide", "index", "is_python2", "to_python3"]
+
+BRIDGES = {
+    "collections": "collections.Iterable and other abstract classes, now in collections.abc",
+    "numpy": "np.float, np.int, np.bool and others, which were Python's own types; np.asscalar",
+    "inspect": "inspect.getargspec",
+    "time": "time.clock",
+    "pickle": "pickles written by Python 2",
+    "python2": "Python 2 syntax and its integer division",
+    "list-index": "a list of slices used as an index of an array",
+}
+
+
+def _getargspec(function: Any) -> Any:
+    """The first four fields of ``inspect.getfullargspec``, as Python 2 named them."""
+    kind = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
+    return kind(*inspect.getfullargspec(function)[:4])
+
+
+_OLD_NAMES: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {
+    "collections": (collections, {name: getattr(collections.abc, name) for name in collections.abc.__all__}),
+    "numpy": (
+        np,
+        {
+            **{name: getattr(builtins, name) for name in ("bool", "int", "float", "complex", "object", "str")},
+            "long": int,
+            "unicode": str,
+            "asscalar": lambda a: a.item(),
+        },
+    ),
+    "inspect": (inspect, {"getargspec": _getargspec}),
+    "time": (time, {"clock": time.perf_counter}),
+}
+
+
+class _Place(NamedTuple):
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+def _caller() -> _Place:
+    """The first frame outside this file and the import system."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_code.co_filename == __file__ or "importlib" in frame.f_code.co_filename
+    ):
+        frame = frame.f_back
+    return _Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+class Bridges:
+    """The bridges of one run.
+
+    Parameters
+    ----------
+    names
+        Which of `BRIDGES` are in use.
+    report
+        Called with a sentence at the first use of each.
+    """
+
+    def __init__(self, names: Iterable[str] = BRIDGES, report: Callable[[str], None] = print):
+        self.names = set(names)
+        unknown = self.names - set(BRIDGES)
+        if unknown:
+            raise ValueError(f"no bridge is called {sorted(unknown)}; there are {', '.join(BRIDGES)}")
+        self.report, self.told = report, set[str]()
+        self._undo: list[Callable[[], None]] = []
+
+    def tell(self, name: str, what: str, where: Any) -> None:
+        if name not in self.told:
+            self.told.add(name)
+            self.report(f"bridge {name!r} in use: {what} ({where})")
+
+    def build(self, folder: Path | None = None, packages: Iterable[str] = ()) -> None:
+        """Put the bridges up; those of source code serve modules in `folder` and the named packages."""
+        for name, (module, old) in _OLD_NAMES.items():
+            if name in self.names:
+                self._serve(name, module, old)
+        if "pickle" in self.names:
+            self._serve_pickle()
+        if self.names & {"python2", "list-index"}:
+            finder = _Finder(self, folder, tuple(packages))
+            sys.meta_path.insert(0, finder)
+            self._undo.append(lambda: sys.meta_path.remove(finder))
+
+    def remove(self) -> None:
+        """Take the bridges down."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _serve(self, bridge: str, module: types.ModuleType, old: dict[str, Any]) -> None:
+        before = module.__dict__.get("__getattr__")
+
+        def __getattr__(name: str) -> Any:
+            if name in old:
+                self.tell(bridge, f"{module.__name__}.{name}", _caller())
+                return old[name]
+            if before is not None:
+                return before(name)
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
+        def undo() -> None:
+            if before is None:
+                del module.__getattr__  # type: ignore[attr-defined]
+            else:
+                module.__getattr__ = before  # type: ignore[attr-defined]
+
+        module.__getattr__ = __getattr__  # type: ignore[attr-defined]
+        self._undo.append(undo)
+
+    def _serve_pickle(self) -> None:
+        load, loads = pickle.load, pickle.loads
+
+        def load_(file: Any, **options: Any) -> Any:
+            start = file.tell() if not options and hasattr(file, "seek") else None
+            try:
+                return load(file, **options)
+            except UnicodeDecodeError:
+                if start is None:
+                    raise
+                self.tell("pickle", "a pickle of Python 2, read as latin1", _caller())
+                file.seek(start)
+                return load(file, encoding="latin1")
+
+        def loads_(data: Any, **options: Any) -> Any:
+            return load_(io.BytesIO(data), **options) if not options else loads(data, **options)
+
+        pickle.load, pickle.loads = load_, loads_
+
+        def undo() -> None:
+            pickle.load, pickle.loads = load, loads
+
+        self._undo.append(undo)
+
+    def compile(self, data: bytes, path: str) -> types.CodeType:
+        """The code of a source file, bridged."""
+        text = _decode(data)
+        tree, error = _parse(text, path)
+        if "python2" in self.names and (tree is None or is_python2(tree)):
+            what = "Python 2 syntax" if tree is None else "Python 2 names"
+            text = to_python3(text, path)
+            tree, error = _parse(text, path)
+            if tree is not None:
+                self.tell("python2", f"{what}, converted", path)
+                tree = _Division().apply(tree)
+        if tree is None:
+            assert error is not None
+            raise error
+        if "list-index" in self.names:
+            tree = _Indices().apply(tree)
+            _told_index.append(self)
+        return compile(tree, path, "exec", dont_inherit=True)
+
+
+def _decode(data: bytes) -> str:
+    """Source text; what names no encoding and is not UTF-8 is Latin 1, as Python 2 files with a name in them are."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return io.TextIOWrapper(io.BytesIO(data), encoding).read()
+    except (SyntaxError, UnicodeDecodeError):
+        return data.decode("latin1").replace("\r\n", "\n")
+
+
+def _parse(text: str, path: str) -> tuple[ast.Module | None, SyntaxError | None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "is" with a literal, invalid escapes: the old code's own
+            return ast.parse(text, path), None
+    except SyntaxError as error:
+        return None, error
+
+
+_PYTHON2_NAMES = {"xrange", "unicode", "raw_input", "basestring", "unichr", "execfile", "long", "reduce", "reload"}
+_PYTHON2_METHODS = {"iteritems", "itervalues", "iterkeys", "has_key"}
+_PYTHON2_MODULES = {"cPickle", "StringIO", "cStringIO", "urllib2", "ConfigParser", "Queue", "__builtin__", "urlparse"}
+
+
+def is_python2(tree: ast.Module) -> bool:
+    """Whether code that parses was written for Python 2: it uses names of Python 2 that nothing in it defines."""
+    guarded = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+    for node in ast.walk(tree):
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.Name) and node.id in _PYTHON2_NAMES - bound:
+            return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PYTHON2_METHODS:
+            return not isinstance(node.func.value, ast.Name) or node.func.value.id != "six"
+        if isinstance(node, ast.Import) and any(alias.name in _PYTHON2_MODULES for alias in node.names):
+            return True
+        if isinstance(node, ast.ImportFrom) and node.module in _PYTHON2_MODULES:
+            return True
+    return False
+
+
+def to_python3(text: str, path: str) -> str:
+    """Python 2 source as Python 3 source, by 2to3; a DeconvLegacyError where it cannot be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            from fissix import refactor  # the maintained fork, where it is installed
+
+            package = "fissix.fixes"
+        except ImportError:
+            try:
+                from lib2to3 import refactor
+
+                package = "lib2to3.fixes"
+            except ImportError:
+                raise DeconvLegacyError(f"{path} is Python 2: to convert it, pip install fissix") from None
+    tool = refactor.RefactoringTool(refactor.get_fixers_from_package(package))
+    tool.log_error = _fail(path)
+    try:
+        return str(tool.refactor_string(text.expandtabs(8) + "\n", path))
+    except DeconvLegacyError:
+        raise
+    except Exception as error:  # lib2to3's ParseError and TokenError share no base
+        raise DeconvLegacyError(f"{path} is neither Python 3 nor Python 2: {error}") from None
+
+
+def _fail(path: str) -> Callable[..., None]:
+    def log_error(message: str, *args: Any, **kwargs: Any) -> None:
+        raise DeconvLegacyError(f"{path}: {message % args}")
+
+    return log_error
+
+
+def divide(a: Any, b: Any) -> Any:
+    """``a / b`` of Python 2: the floor where both are integers, also arrays and Theano's variables of them."""
+    return a // b if _integral(a) and _integral(b) else a / b
+
+
+def _integral(value: Any) -> bool:
+    if isinstance(value, (int, np.integer)):
+        return True
+    try:
+        return np.dtype(value.dtype).kind in "iub"
+    except (AttributeError, TypeError):
+        return False
+
+
+_told_index: list[Bridges] = []
+
+
+def index(key: Any) -> Any:
+    """The index that NumPy before 1.23 took a list for: a tuple, if a slice, None, Ellipsis or sequence is in it."""
+    if (
+        type(key) is list
+        and len(key) <= 32
+        and any(item is None or item is Ellipsis or isinstance(item, (slice, list, tuple, np.ndarray)) for item in key)
+    ):
+        if _told_index:
+            _told_index[-1].tell("list-index", "a list of slices as an index", _caller())
+        return tuple(key)
+    return key
+
+
+class _Transformer(ast.NodeTransformer):
+    """Replaces expressions by calls of a function of this module, which it imports under a private name."""
+
+    function: str
+
+    def apply(self, tree: ast.Module) -> ast.Module:
+        tree = self.visit(tree)
+        line = f"from {__name__} import {self.function} as _deconv_legacy_{self.function}"
+        place = 0
+        for place, node in enumerate(tree.body):
+            docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and place == 0
+            if not docstring and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+                break
+        else:
+            place = len(tree.body)
+        tree.body[place:place] = ast.parse(line).body
+        return ast.fix_missing_locations(tree)
+
+    def call(self, *arguments: ast.expr) -> ast.Call:
+        name = ast.Name(f"_deconv_legacy_{self.function}", ast.Load())
+        return ast.copy_location(ast.Call(name, list(arguments), []), arguments[0])
+
+
+class _Division(_Transformer):
+    function = "divide"
+
+    def apply(self, tree: ast.Module) -> ast.Module:
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+                if any(alias.name == "division" for alias in node.names):
+                    return tree
+        return super().apply(tree)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        return self.call(node.left, node.right) if isinstance(node.op, ast.Div) else node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Div) or not isinstance(node.target, ast.Name):
+            return node
+        value = self.call(ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target), node.value)
+        return ast.copy_location(ast.Assign([node.target], value), node)
+
+
+class _Indices(_Transformer):
+    function = "index"
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.slice, (ast.Constant, ast.Slice, ast.Tuple, ast.UnaryOp, ast.Compare, ast.JoinedStr)):
+            return node
+        node.slice = self.call(node.slice)
+        return node
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Gives modules of the script's folder, and of the named packages, a loader that bridges their source."""
+
+    def __init__(self, bridges: Bridges, folder: Path | None, packages: tuple[str, ...]):
+        self.bridges, self.packages = bridges, packages
+        self.folder = None if folder is None else folder.resolve()
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader) or spec.origin is None:
+            return None
+        named = fullname.partition(".")[0] in self.packages
+        if not named and not self._beside(Path(spec.origin).resolve()):
+            return None
+        spec.loader = _Loader(self.bridges, fullname, spec.origin)
+        return spec
+
+    def _beside(self, file: Path) -> bool:
+        installed = {"site-packages", "dist-packages"} & set(file.parts)
+        return self.folder is not None and self.folder in file.parents and not installed
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    def __init__(self, bridges: Bridges, fullname: str, path: str):
+        super().__init__(fullname, path)
+        self.bridges = bridges
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        # no __pycache__: what lies there is the code without bridges
+        return self.bridges.compile(self.get_data(self.path), self.path)
