@@ -34,6 +34,8 @@ COMMANDS = {
     "segment": "label every pixel of photos with a Caffe segmentation net",
     "shapes": "list a net's layers: size, receptive field, stride, parameters, multiply-adds",
     "offsets": "derive every crop offset of a net and compare it with the one written",
+    "run": "run a Theano-era script unchanged, over Aesara",
+    "port": "rewrite a Theano-era script to plain Aesara, as a diff",
     "doctor": "show versions, compiler, BLAS and cache, and what is missing",
 }
 """Command -> what it does; its code is the module of the same name."""

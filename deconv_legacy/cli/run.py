@@ -55,14 +55,11 @@ def run(args: argparse.Namespace) -> int:
             return 1
         return end.code or 0
     except Exception as error:
-        if error.__traceback__ is not None and _in_script(error, args):
-            traceback.print_exc()
-            return 1
-        raise
+        trace = error.__traceback__
+        while trace is not None and not args.module and trace.tb_frame.f_code.co_filename != args.script:
+            trace = trace.tb_next
+        if trace is None:  # ours: the file cannot be read, there is a real Theano, ...
+            raise
+        traceback.print_exception(type(error), error, trace)
+        return 1
     return 0
-
-
-def _in_script(error: Exception, args: argparse.Namespace) -> bool:
-    """Whether the script's own code was running, rather than ours before it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return args.module or any(frame.filename == str(args.script) for frame in frames)

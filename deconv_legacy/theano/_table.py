@@ -440,7 +440,18 @@ def _home(place: str) -> Home:
     return Home(module, name or None)
 
 
-def _holds(source: str, name: str) -> bool:
+def is_there(module: str) -> bool:
+    """Whether a module of Aesara can be imported."""
+    return _import(module) is not None
+
+
+def sources(module: str) -> tuple[str, ...]:
+    """The modules that hold the names of one of Theano's, in the order of search."""
+    return tuple(map(_expand, SOURCES.get(module, ())))
+
+
+def holds(source: str, name: str) -> bool:
+    """Whether a source has a name, its own or by Aesara's warnings on old names."""
     module = _import(source)
     if module is None:
         return False
@@ -469,8 +480,8 @@ def find(module: str, name: str) -> Home | None:
     submodule = f"{module}.{name}"
     if submodule in SOURCES and known.get(name, True):
         return Home(submodule, None)
-    for source in map(_expand, SOURCES.get(module, ())):
-        if _holds(source, name):
+    for source in sources(module):
+        if holds(source, name):
             return Home(source, name)
     if submodule in SOURCES:
         return Home(submodule, None)

@@ -331,11 +331,9 @@ class _Division(_Transformer):
     function = "divide"
 
     def apply(self, tree: ast.Module) -> ast.Module:
-        for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-                if any(alias.name == "division" for alias in node.names):
-                    return tree
-        return super().apply(tree)
+        future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+        true_division = any(alias.name == "division" for node in future for alias in node.names)
+        return tree if true_division else super().apply(tree)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)

@@ -104,7 +104,7 @@ def first_interface():
     )
     for aligned in (True, False):
         yield (
-            "kshp_logical %s" % aligned,
+            "kshp_logical " + str(aligned),
             old_conv.conv2d(
                 T.constant(x),
                 T.constant(w),
@@ -195,10 +195,9 @@ def results():
                 variables.append(variable)
     function = theano.function([], variables)
     first, second = function(), function()
-    numbers = {name: np.asarray(value) for name, value in zip(names, first)}
-    numbers.update(
-        (name + ", again", np.asarray(value)) for name, value in zip(names, second) if name.startswith("random")
-    )
+    numbers = {name: np.asarray(first[i]) for i, name in enumerate(names)}
+    again = [i for i, name in enumerate(names) if name.startswith("random")]
+    numbers.update((names[i] + ", again", np.asarray(second[i])) for i in again)
     return numbers
 
 

@@ -1,7 +1,7 @@
 """``theano.tensor.nnet.abstract_conv``: Aesara's abstract convolutions behind checked arguments.
 
-The graph nodes are Aesara's own, which the engine's rewrites replace; what is added here is that sizes may be NumPy
-integers, and that what cannot be is said when the graph is built: with the argument's name, its value and what is legal.
+The graph nodes are Aesara's own, which the engine's rewrites replace. What is added: sizes may be NumPy integers, and
+what cannot be is said when the graph is built, with the argument's name, its value and what is legal.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def _size(name: str, value: Any, symbolic: bool, unknown: bool) -> Any:
         return value
     if value is None and unknown:
         return None
-    if isinstance(value, at.Variable) and value.ndim == 0 and np.dtype(value.dtype).kind in "iu":
-        if symbolic or isinstance(value, at.TensorConstant):
-            return value
+    allowed = at.Variable if symbolic else at.TensorConstant
+    if isinstance(value, allowed) and value.ndim == 0 and np.dtype(value.dtype).kind in "iu":
+        return value
     legal = ["an int", *(["a symbolic integer scalar"] if symbolic else ["a constant"]), *(["None"] if unknown else [])]
     kind = f" ({type(value).__name__})" if value is not None else ""
     hint = (
@@ -433,7 +433,7 @@ def conv2d_transpose(
     num_groups: int = 1,
     unshared: bool = False,
 ) -> Any:
-    """`conv2d_grad_wrt_inputs` in the words of a layer: `input_dilation` is its stride, `filters` ``(C_in, C_out, ...)``."""
+    """`conv2d_grad_wrt_inputs` as a layer: `input_dilation` is its stride, `filters` are ``(C_in, C_out, kh, kw)``."""
     return conv2d_grad_wrt_inputs(
         input,
         filters,

@@ -1,7 +1,7 @@
 """``theano.config``: Theano's dotted flags over Aesara's, and THEANO_FLAGS and .theanorc, translated.
 
-Aesara's flags have the same names with ``__`` for the dot. What Aesara no longer has (GPU and cuDNN options, ``int_division``,
-...) is kept here with Theano's default, can be set, and changes nothing.
+Aesara's flags have the same names with ``__`` for the dot. What Aesara no longer has (GPU and cuDNN options,
+``int_division``, ...) is kept here with Theano's default, can be set, and changes nothing.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ __all__ = [
     "GpuAllocEmpty",
     "active_device_number",
     "as_cuda_ndarray_variable",
-    "cuda_available",
-    "cuda_enabled",
+    "cuda_available",  # noqa: F405 - by __getattr__
+    "cuda_enabled",  # noqa: F405 - by __getattr__
     "cuda_ndarray",
     "cuda_shared_constructor",
     "float32_shared_constructor",

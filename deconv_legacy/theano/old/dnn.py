@@ -92,7 +92,7 @@ class ConvDescriptor:
 
 
 class GpuDnnConvDesc:
-    """``GpuDnnConvDesc(border_mode, subsample, conv_mode)(img_shape, kern_shape)``; the shapes are no longer needed."""
+    """``GpuDnnConvDesc(border_mode, subsample, conv_mode)(img_shape, kern_shape)``; the shapes are not needed."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class GpuDnnConv(_ConvCall):
 
 
 class GpuDnnConvGradI(_ConvCall):
-    """``GpuDnnConvGradI()(kern, topgrad, output, desc, alpha=1, beta=0)``: the deconvolution, of the size of `output`."""
+    """``GpuDnnConvGradI()(kern, topgrad, output, desc, alpha=1, beta=0)``: the deconvolution, as large as `output`."""
 
     def __call__(
         self, kern: Any, topgrad: Any, output: Any, desc: ConvDescriptor, alpha: Any = None, beta: Any = None
@@ -299,7 +299,7 @@ class GpuDnnPool:
 
 
 class GpuDnnPoolGrad:
-    """``GpuDnnPoolGrad(mode)(inp, out, out_grad, ws, stride, pad)``, once ``GpuDnnPoolGrad()(inp, out, out_grad, desc)``."""
+    """``GpuDnnPoolGrad(mode)(inp, out, out_grad, ws, stride, pad)``, once ``(inp, out, out_grad, desc)``."""
 
     def __init__(self, mode: str = "max"):
         self.mode = mode
@@ -316,7 +316,7 @@ def _softmax_axes(x: Any, mode: str) -> Any:
 
 
 class GpuDnnSoftmax:
-    """``GpuDnnSoftmax(algo, mode)(x)``, before Theano 0.9 with ``tensor_format`` first: over channels, or all but axis 0."""
+    """``GpuDnnSoftmax(algo, mode)(x)``, before Theano 0.9 with ``tensor_format`` first; over channels or all."""
 
     formats: ClassVar[tuple[str, ...]] = ("bc01", "b01c")
 
@@ -354,7 +354,7 @@ def dnn_batch_normalization_train(
     running_mean: Any = None,
     running_var: Any = None,
 ) -> Any:
-    """`batch_normalization_train` of ``nnet.bn``: the output, the mean, 1 / standard deviation, new running averages."""
+    """`batch_normalization_train` of ``nnet.bn``: output, mean, 1 / standard deviation, new running averages."""
     result = at.nnet.batchnorm.batch_normalization_train(
         inputs, gamma, beta, mode, epsilon, running_average_factor, running_mean, running_var
     )

@@ -46,7 +46,7 @@ object2 = object
 
 
 class _AnyOp(type(aesara.graph.op.Op)):  # type: ignore[misc]
-    """Every Op of Aesara is an instance of Theano's Op. (``issubclass`` is left alone: Aesara asks it of all classes.)"""
+    """Every Op of Aesara is an instance of Theano's Op; ``issubclass`` is left alone, for Aesara asks it itself."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, aesara.graph.op.Op) if cls is Op else super().__instancecheck__(instance)

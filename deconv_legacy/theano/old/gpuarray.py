@@ -33,7 +33,7 @@ __all__ = [
     "init_dev",
     "list_contexts",
     "pygpu",
-    "pygpu_activated",
+    "pygpu_activated",  # noqa: F405 - by __getattr__
     "reg_context",
     "transfer",
     "use",

@@ -59,7 +59,7 @@ def softmax_graph(c: Any) -> Any:
 
 
 class _RowOp(type):
-    """A class of Theano whose instances had no axis: calling it gives the function, ``isinstance`` means Aesara's Op."""
+    """A class of Theano whose instances had no axis: a call gives the function, ``isinstance`` means Aesara's Op."""
 
     def __call__(cls) -> Any:  # type: ignore[override]
         return cls.function  # type: ignore[attr-defined]

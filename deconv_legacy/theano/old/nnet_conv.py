@@ -60,7 +60,7 @@ def conv2d(
     subsample: Any = (1, 1),
     **kargs: Any,
 ) -> Any:
-    """Convolve `input` ``(N, C, H, W)`` with flipped `filters` ``(M, C, kh, kw)``; border mode ``"valid"`` or ``"full"``.
+    """Convolve `input` ``(N, C, H, W)`` with flipped `filters` ``(M, C, kh, kw)``, ``"valid"`` or ``"full"``.
 
     ``imshp_logical`` ``(C, H, W)`` and ``kshp_logical`` ``(kh, kw)`` first spread image and filters with zeros to
     these sizes (``kshp_logical_top_aligned``: the filters' first entry stays first), which was how 2010-2014 code
