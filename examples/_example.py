@@ -1,0 +1,67 @@
+"""What the examples share: their options, real images that come with scikit-learn, and drawing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["digits", "draw", "draw_images", "options", "photograph"]
+
+
+def options(text: str | None, argv: Sequence[str] | None) -> argparse.Namespace:
+    """``--quick`` and ``--out``; `text` is the example's own docstring."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="little work: few steps, NumPy instead of compiled code")
+    parser.add_argument("--out", type=Path, default=Path("."), help="folder for the pictures (default: here)")
+    return parser.parse_args(argv)
+
+
+def draw(path: Path, paint: Callable[[Any], None], size: tuple[float, float] = (8, 4)) -> Path | None:
+    """Save what `paint` does to a matplotlib figure; without matplotlib say so and go on."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        print(f"matplotlib is not installed: {path.name} is not drawn (pip install matplotlib)")
+        return None
+    figure = Figure(figsize=size, layout="constrained")
+    paint(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure).print_png(path)
+    print(f"drawn: {path}")
+    return path
+
+
+def draw_images(path: Path, rows: dict[str, Sequence[np.ndarray]], size: float = 1.0, **how: Any) -> Path | None:
+    """Rows of pictures, each row under its name; `how` goes to matplotlib's imshow."""
+    columns = max(len(images) for images in rows.values())
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots(len(rows), columns, squeeze=False)
+        for line in axes:
+            for axis in line:
+                axis.set_axis_off()
+        for line, (name, images) in zip(axes, rows.items(), strict=True):
+            line[0].set_title(name, loc="left", fontsize=9)
+            for axis, image in zip(line, images, strict=False):
+                axis.imshow(image, **{"cmap": "gray", "interpolation": "nearest", **how})
+
+    return draw(path, paint, (size * max(columns, 4), (size + 0.25) * len(rows)))
+
+
+def digits() -> np.ndarray:
+    """The 1797 handwritten digits of scikit-learn, ``(1797, 8, 8)``, 0 paper to 1 ink."""
+    from sklearn.datasets import load_digits
+
+    return (load_digits().images / 16).astype("float32")
+
+
+def photograph() -> np.ndarray:
+    """A photograph that comes with scikit-learn, ``(427, 640, 3)``, 0 to 1."""
+    from sklearn.datasets import load_sample_image
+
+    return (load_sample_image("china.jpg") / 255).astype("float32")
