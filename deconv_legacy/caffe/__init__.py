@@ -7,26 +7,132 @@
 ...             convolution_param { num_output: 2 kernel_size: 3 pad: 100 } }'''), free=False)
 >>> net.blobs["conv"].output_shape
 (1, 2, 218, 228)
+
+Beside these it is pycaffe: ``from deconv_legacy import caffe``, then ``caffe.Net``, ``caffe.Layer``, ``caffe.NetSpec``
+and so on as ever; `install` makes ``import caffe`` mean it.
 """
 
+from deconv_legacy._version import __version__
+from deconv_legacy.caffe import coord_map, io, net_spec, proto
+from deconv_legacy.caffe._install import install, uninstall
+from deconv_legacy.caffe._state import set_random_seed, warn_once
 from deconv_legacy.caffe.build import BuiltNet, build_net
 from deconv_legacy.caffe.caffemodel import read_layers, read_mean, read_weights, write_mean, write_weights
+from deconv_legacy.caffe.layer import Layer
+from deconv_legacy.caffe.net import Net
+from deconv_legacy.caffe.net_spec import NetSpec, assign_proto, layers, params, to_proto
 from deconv_legacy.caffe.prototxt import parse_net, parse_solver, read_net, read_solver, write_net
 from deconv_legacy.caffe.registry import LAYERS, layer_type
 
 __all__ = [
     "LAYERS",
+    "TEST",
+    "TRAIN",
     "BuiltNet",
+    "Layer",
+    "Net",
+    "NetSpec",
+    "__version__",
+    "assign_proto",
     "build_net",
+    "coord_map",
+    "has_nccl",
+    "init_log",
+    "install",
+    "io",
     "layer_type",
+    "layer_type_list",
+    "layers",
+    "log",
+    "net_spec",
+    "params",
     "parse_net",
     "parse_solver",
+    "proto",
     "read_layers",
     "read_mean",
     "read_net",
     "read_solver",
     "read_weights",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_multiprocess",
+    "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
+    "to_proto",
+    "uninstall",
     "write_mean",
     "write_net",
     "write_weights",
 ]
+
+TRAIN, TEST = 0, 1
+
+
+def layer_type_list() -> list[str]:
+    """The layer types that there are."""
+    return sorted(LAYERS)
+
+
+def set_mode_cpu() -> None:
+    """Nothing: nets run on the CPU."""
+
+
+def set_mode_gpu() -> None:
+    """Warns, once, that nets run on the CPU all the same."""
+    warn_once("caffe.set_mode_gpu: there is no GPU mode; everything runs on the CPU")
+
+
+def set_device(device: int) -> None:
+    """Warns, once, that nets run on the CPU all the same."""
+    warn_once(f"caffe.set_device({device}): there is no GPU mode; everything runs on the CPU")
+
+
+def init_log(level: int = 0) -> None:
+    """Nothing: there is no glog to set up."""
+
+
+def log(text: str) -> None:
+    """Print a line to stderr, as Caffe's log does."""
+    import sys
+
+    print(text, file=sys.stderr, flush=True)
+
+
+def has_nccl() -> bool:
+    """False: one process trains."""
+    return False
+
+
+def solver_count() -> int:
+    """1: one process trains."""
+    return 1
+
+
+def solver_rank() -> int:
+    """0: one process trains."""
+    return 0
+
+
+def set_solver_count(count: int) -> None:
+    """Refuses more than one solver."""
+    _need_one("solver count", count, 1)
+
+
+def set_solver_rank(rank: int) -> None:
+    """Refuses any rank but 0."""
+    _need_one("solver rank", rank, 0)
+
+
+def set_multiprocess(multiprocess: bool) -> None:
+    """Refuses several processes."""
+    _need_one("multiprocess", multiprocess, False)
+
+
+def _need_one(what: str, value: object, legal: object) -> None:
+    if value != legal:
+        raise NotImplementedError(f"{what} {value}: one process trains, so {legal} is legal")

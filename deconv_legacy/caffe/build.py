@@ -180,7 +180,8 @@ class Build:
         """The parameter that another layer owns under the same ``param { name }``, or this layer in a build of the
         net before; else None."""
         if spec.name in self._params:
-            return self._params[spec.name][index]
+            params = self._params[spec.name]
+            return params[index] if index < len(params) else None
         name = spec.param[index].name if index < len(spec.param) else ""
         return self._shared.get(name) if name else None
 

@@ -1,0 +1,178 @@
+"""A run of a net's layers as one graph: what it computes from the blobs in front of it, and their gradients.
+
+Gradients are taken layer by layer, as Caffe takes them: each layer reads the diff of its tops and writes that of its
+bottoms, so that every blob's diff is at hand, and a layer that is left out stays out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from deconv_legacy import engine
+from deconv_legacy.caffe.build import Build, make_layer
+from deconv_legacy.engine import aesara
+from deconv_legacy.errors import SizeError
+from deconv_legacy.layers import InputLayer
+from deconv_legacy.layers import Layer as GraphLayer
+
+__all__ = ["Gradients", "Node", "Segment", "link"]
+
+at = aesara.tensor
+
+
+@dataclass
+class Node:
+    """A layer of a net: what the files say of it, and what the net found out."""
+
+    spec: Any
+    index: int
+    bottoms: list[str]
+    tops: list[str]
+    host: Any = None  # a layer in Python
+    blobs: list[Any] = field(default_factory=list)
+    variables: list[Any] = field(default_factory=list)  # parameters, for compiled layers
+    learns: list[bool] = field(default_factory=list)
+    loss_weights: list[float] = field(default_factory=list)
+    need_backward: bool = False
+    bottom_need: list[bool] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def type(self) -> str:
+        return self.spec.type
+
+
+def link(node: Node, blobs: dict[str, GraphLayer], build: Build) -> tuple[GraphLayer | None, dict[str, GraphLayer]]:
+    """The layer of a node on the blobs so far, and its tops by name."""
+    build.train = node.spec.phase == 0
+    return make_layer(node.spec, [blobs[name] for name in node.bottoms], build)
+
+
+@dataclass
+class Gradients:
+    """Symbolic gradients of some layers of a segment."""
+
+    given: dict[str, Any]  # blob -> the diff that is read from it
+    diffs: dict[str, Any]  # blob -> the diff that is written to it
+    params: dict[Any, Any]  # shared variable -> what is added to its diff
+
+
+class Segment:
+    """Layers ``start .. end`` of a net, none of them in Python.
+
+    Attributes
+    ----------
+    inputs : list of str
+        Blobs that are read from outside.
+    tops : dict
+        Blob name -> variable, the last version of each.
+    updates : list of (shared variable, new value)
+        What a forward also changes: moving averages.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], shapes: dict[str, tuple[int | None, ...]], build: Build, caffe_cpu_sum: bool
+    ):
+        self.nodes = nodes
+        build.caffe_cpu_sum = caffe_cpu_sum
+        blobs: dict[str, GraphLayer] = {}
+        self._variables: dict[str, Any] = {}
+        self.tops: dict[str, Any] = {}
+        self.updates: list[tuple[Any, Any]] = []
+        self._ends: list[tuple[list[Any], list[Any], list[Any]]] = []  # bottoms, tops, learning parameters
+        for node in nodes:
+            for name in node.bottoms:
+                if name not in blobs:
+                    blobs[name] = InputLayer(shapes[name], name=name)
+                    self._variables[name] = blobs[name].output
+            bottoms = [blobs[name].output for name in node.bottoms]
+            layer, tops = link(node, blobs, build)
+            assert layer is not None
+            self.updates += layer.updates
+            layer.frozen = False  # the net knows what learns
+            learning = set(layer.trainable_params)
+            self._ends.append(
+                (
+                    bottoms,
+                    [top.output for top in tops.values()],
+                    [v for v, learns in zip(layer.params, node.learns, strict=True) if learns and v in learning],
+                )
+            )
+            blobs.update(tops)
+            self.tops.update((name, top.output) for name, top in tops.items())
+        roots = aesara.graph.basic.graph_inputs(list(self.tops.values()))
+        self.random = [v for v in roots if isinstance(v.type, at.random.type.RandomType)]
+        self.inputs = list(self._variables)
+        self._functions: dict[Any, Any] = {}
+        self._gradients: dict[tuple[int, int], Gradients] = {}
+
+    def gradients(self, first: int, last: int) -> Gradients:
+        """Of the net's layers ``last`` down to ``first``, as far as they lie in here."""
+        key = first, last
+        if key not in self._gradients:
+            self._gradients[key] = self._differentiate(first, last)
+        return self._gradients[key]
+
+    def _differentiate(self, first: int, last: int) -> Gradients:
+        given: dict[str, Any] = {}
+        diffs: dict[str, Any] = {}
+        params: dict[Any, Any] = {}
+        for node, (bottoms, tops, learning) in reversed(list(zip(self.nodes, self._ends, strict=True))):
+            if not (first <= node.index <= last and node.need_backward):
+                continue
+            known = {}
+            for name, top in zip(node.tops, tops, strict=True):
+                if name not in diffs:
+                    shape = tuple(top.type.shape)
+                    diffs[name] = given[name] = at.TensorType(top.dtype, shape=shape)(f"{name}.diff")
+                # an in-place layer that does nothing gives its bottom back: one variable
+                known[top] = diffs[name]
+            wanted = [i for i, need in enumerate(node.bottom_need) if need]
+            variables = [bottoms[i] for i in wanted] + learning
+            if not variables:
+                continue
+            try:
+                found = aesara.grad(
+                    None, variables, known_grads=known, disconnected_inputs="ignore", return_disconnected="zero"
+                )
+            except NotImplementedError as error:
+                raise SizeError(f"no gradient: {error}", where=f"{node.name} ({node.type})") from error
+            for i, gradient in zip(wanted, found, strict=False):
+                diffs[node.bottoms[i]] = gradient
+            for variable, gradient in zip(learning, found[len(wanted) :], strict=True):
+                params[variable] = params[variable] + gradient if variable in params else gradient
+        return Gradients(given, {name: d for name, d in diffs.items() if d is not given.get(name)}, params)
+
+    def function(
+        self,
+        tops: Sequence[str],
+        updates: bool = False,
+        grads: tuple[int, int] | None = None,
+        diffs: Sequence[str] = (),
+    ) -> Any:
+        """Compiled, once: arrays of `inputs`, and of ``gradients(*grads).given``, to the tops named, the new values of
+        `updates`, the diffs named and all gradients of parameters. Parameter values may change between calls."""
+        key = tuple(tops), updates, grads, tuple(diffs)
+        if key not in self._functions:
+            arguments = list(self._variables.values())
+            results = [self.tops[name] for name in tops]
+            if updates:
+                results += [new for _, new in self.updates]
+            if grads is not None:
+                found = self.gradients(*grads)
+                arguments += found.given.values()
+                results += [found.diffs[name] for name in diffs] + list(found.params.values())
+            self._functions[key] = engine.compile(arguments, results, on_unused_input="ignore", no_default_updates=True)
+        return self._functions[key]
+
+    def draw(self, seeds: Sequence[int]) -> None:
+        """Set the random streams: the same seeds give the same dropout."""
+        for variable, seed in zip(self.random, seeds, strict=True):
+            variable.set_value(np.random.default_rng(seed), borrow=True)

@@ -1,0 +1,169 @@
+"""`Blob`: an array of numbers and of their gradients, live and writable, computed when it is read."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from deconv_legacy.errors import SizeError
+
+__all__ = ["Blob", "BlobVec", "ParamBlob"]
+
+_MOST = 2**31 - 1  # Caffe counts with an int
+
+
+class Blob:
+    """What ``net.blobs[name]`` is: ``data`` and ``diff``, float32 arrays of one shape, zero at first.
+
+    Both may be written; what was written is what the net computes with. Arrays stay valid when the net is gone.
+    The blob of a layer inside a net is computed when it is first read, and from then on by every forward.
+    """
+
+    def __init__(self, shape: Sequence[int] = ()):
+        self._shape: tuple[int, ...] | None = tuple(shape)
+        self._arrays: list[np.ndarray | None] = [None, None]
+        # for data and diff: computes what is pending, or None where the array is current
+        self.pending: list[Callable[[], None] | None] = [None, None]
+        self.infer: Callable[[], None] | None = None  # finds the shape when it is not known
+
+    @property
+    def data(self) -> np.ndarray:
+        return self._array(0)
+
+    @property
+    def diff(self) -> np.ndarray:
+        return self._array(1)
+
+    def _array(self, which: int) -> np.ndarray:
+        compute = self.pending[which]
+        if compute is not None:
+            compute()
+        array = self._arrays[which]
+        if array is None or array.shape != self.dims:
+            array = self._arrays[which] = np.zeros(self.dims, np.float32)
+        return array
+
+    def held(self, which: int) -> bool:
+        """Whether somebody else has the array at hand, and so may have written to it, or will read it."""
+        # one reference is the list's, one that of the call
+        return self._arrays[which] is not None and sys.getrefcount(self._arrays[which]) > 2
+
+    def touched(self, which: int) -> bool:
+        """Whether the array was ever made."""
+        return self._arrays[which] is not None
+
+    def store(self, which: int, values: np.ndarray) -> None:
+        """New values; an array that somebody holds takes them in place."""
+        self._shape = values.shape
+        self.pending[which] = None
+        if self.held(which) and self._arrays[which].shape == values.shape:  # type: ignore[union-attr]
+            self._arrays[which][...] = values  # type: ignore[index]
+        else:
+            self._arrays[which] = np.require(values, np.float32, ["C", "W", "A"])
+
+    def postpone(self, which: int, compute: Callable[[], None]) -> None:
+        """New values that are computed when they are read; memory that nobody holds is given back."""
+        self.pending[which] = compute
+        if not self.held(which):
+            self._arrays[which] = None
+
+    def forget_shape(self) -> None:
+        """The shape follows from the net's inputs, which have changed."""
+        if self.infer is not None:
+            self._shape = None
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The shape as a tuple."""
+        if self._shape is None:
+            assert self.infer is not None
+            self.infer()
+            assert self._shape is not None
+        return self._shape
+
+    @property
+    def shape(self) -> list[int]:
+        """The shape as pycaffe gives it."""
+        return list(self.dims)
+
+    @property
+    def count(self) -> int:
+        return math.prod(self.dims)
+
+    @property
+    def num_axes(self) -> int:
+        return len(self.dims)
+
+    @property
+    def num(self) -> int:
+        return self._axis(0)
+
+    @property
+    def channels(self) -> int:
+        return self._axis(1)
+
+    @property
+    def height(self) -> int:
+        return self._axis(2)
+
+    @property
+    def width(self) -> int:
+        return self._axis(3)
+
+    def _axis(self, index: int) -> int:
+        if len(self.dims) > 4:
+            raise SizeError("cannot use legacy accessors on blobs with > 4 axes.", where="Blob")
+        return self.dims[index] if index < len(self.dims) else 1
+
+    def reshape(self, *shape: int) -> None:
+        """Give the blob another shape; numbers stay, in memory order, as far as they fit."""
+        new = tuple(int(n) for n in shape)
+        if any(n < 0 for n in new) or math.prod(new) > _MOST or len(new) > 32:
+            raise SizeError(f"a blob of shape {new}: up to 32 sizes of at least 0, {_MOST} numbers", where="Blob")
+        if new == self._shape:
+            return
+        count = math.prod(new)
+        for which, array in enumerate(self._arrays):
+            self.pending[which] = None
+            if array is not None:
+                fits = array.size >= count
+                self._arrays[which] = array.reshape(-1)[:count].reshape(new) if fits else None
+        self._shape = new
+
+    def __repr__(self) -> str:
+        return f"<Blob {self._shape}>"
+
+
+class ParamBlob(Blob):
+    """A parameter: its data are the very memory that compiled code reads."""
+
+    def __init__(self, variable: Any):
+        self.variable = variable
+        super().__init__(variable.get_value(borrow=True).shape)
+
+    @property
+    def data(self) -> np.ndarray:
+        return self.variable.get_value(borrow=True)
+
+    def share(self, other: Blob) -> None:
+        """Use the other's memory for the data."""
+        self.variable.set_value(other.data, borrow=True)
+
+    def reshape(self, *shape: int) -> None:
+        if tuple(shape) != self.dims:
+            raise SizeError(
+                f"a parameter of shape {self.dims} cannot become {tuple(shape)}: the net is compiled for it; change "
+                "the prototxt",
+                where="Blob",
+            )
+
+
+class BlobVec(list):
+    """A list of blobs, to which a layer in Python adds its parameters."""
+
+    def add_blob(self, *shape: int) -> None:
+        self.append(Blob(shape))

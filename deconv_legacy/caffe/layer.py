@@ -1,0 +1,138 @@
+"""`Layer`, the base of layers written in Python, and the layers of ours that run beside compiled code.
+
+All of them have Caffe's four steps: ``setup``, ``reshape``, ``forward``, ``backward``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from deconv_legacy import fillers
+from deconv_legacy.caffe.blob import Blob, BlobVec
+from deconv_legacy.caffe.types.data import dummy_shapes
+from deconv_legacy.errors import MismatchError
+
+__all__ = ["HOSTS", "Layer", "make_host"]
+
+
+class Layer:
+    """Base of layers written in Python: subclass it, and name module and class in a layer of type "Python".
+
+    Attributes
+    ----------
+    param_str : str
+        As in the prototxt; set before ``setup``.
+    phase : int
+        ``caffe.TRAIN`` or ``caffe.TEST``.
+    blobs : BlobVec
+        Parameters; ``self.blobs.add_blob(*shape)`` in ``setup`` adds one.
+
+    Examples
+    --------
+    >>> class Twice(Layer):
+    ...     def setup(self, bottom, top): pass
+    ...     def reshape(self, bottom, top): top[0].reshape(*bottom[0].data.shape)
+    ...     def forward(self, bottom, top): top[0].data[...] = 2 * bottom[0].data
+    ...     def backward(self, top, propagate_down, bottom): bottom[0].diff[...] = 2 * top[0].diff
+    """
+
+    type = "Python"
+
+    def __init__(self, param: Any = None):
+        self.blobs = BlobVec()
+        self.layer_param = param
+        self.param_str = param.python_param.param_str if param is not None else ""
+        self.phase = param.phase if param is not None else 1
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Read ``param_str``, check the numbers of blobs, add parameters; called once."""
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Give every top its shape; called before every forward."""
+        raise NotImplementedError(f"{type(self).__name__} has no reshape")
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Write ``top[i].data[...]``."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        """Write ``bottom[i].diff[...]`` where ``propagate_down[i]``, and add to ``self.blobs[j].diff``."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+
+class _Input(Layer):
+    type = "Input"
+
+    def setup(self, bottom, top):
+        spec = self.layer_param
+        shapes = [tuple(shape.dim) for shape in spec.input_param.shape]
+        if len(shapes) not in (0, 1, len(top)):
+            raise MismatchError(f"layer {spec.name!r} (Input): {len(shapes)} shapes for {len(top)} tops")
+        for blob, shape in zip(top, shapes * len(top) if len(shapes) == 1 else shapes, strict=False):
+            blob.reshape(*shape)
+
+    def reshape(self, bottom, top):
+        pass
+
+    forward = reshape
+
+
+class _DummyData(Layer):
+    type = "DummyData"
+
+    def setup(self, bottom, top):
+        spec, self.rng = self.layer_param, np.random.default_rng(_seed())
+        given = [{f.name: v for f, v in filler.ListFields()} for filler in spec.dummy_data_param.data_filler] or [{}]
+        self.fillers = given * len(top) if len(given) == 1 else given
+        for blob, shape in zip(top, dummy_shapes(spec), strict=True):
+            blob.reshape(*shape)
+        self._fill(top, constants=True)
+
+    def _fill(self, top, constants):
+        for blob, fields in zip(top, self.fillers, strict=True):
+            kind = fields.get("type", "constant")
+            if constants or kind != "constant":
+                rest = {name: value for name, value in fields.items() if name != "type"}
+                blob.data[...] = fillers.fill(blob.dims, kind, self.rng, np.float32, **rest)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        self._fill(top, constants=False)
+
+
+def _seed() -> int:
+    from deconv_legacy.caffe import _state
+
+    return _state.seed()
+
+
+def _python(spec: Any) -> Layer:
+    param = spec.python_param
+    try:
+        module = importlib.import_module(param.module)
+    except ModuleNotFoundError as error:
+        if error.name != param.module:
+            raise
+        raise MismatchError(
+            f"layer {spec.name!r} (Python): there is no module {param.module!r}; it must lie on sys.path"
+        ) from None
+    cls = getattr(module, param.layer, None)
+    if cls is None:
+        raise MismatchError(f"layer {spec.name!r} (Python): module {param.module!r} has no class {param.layer!r}")
+    return cls(spec)
+
+
+HOSTS: dict[str, Callable[[Any], Layer]] = {"Input": _Input, "DummyData": _DummyData, "Python": _python}
+"""Layer types that are run step by step in Python -> what makes the layer from its LayerParameter."""
+
+
+def make_host(spec: Any) -> Layer:
+    layer = HOSTS[spec.type](spec)
+    layer.param_str, layer.phase = spec.python_param.param_str, spec.phase
+    return layer

@@ -1,0 +1,706 @@
+"""`Net`: pycaffe's net, compiled.
+
+The layers between two layers in Python are one function, compiled when it is first needed and kept: values, weights
+and image sizes may change from call to call. It computes the net's outputs; the blob of a layer inside is computed
+when it is first read, and from then on by every forward.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from deconv_legacy import engine
+from deconv_legacy.caffe import _state
+from deconv_legacy.caffe._files import is_hdf5
+from deconv_legacy.caffe._segment import Node, Segment, link
+from deconv_legacy.caffe.blob import Blob, BlobVec, ParamBlob
+from deconv_legacy.caffe.build import Build, refuse_unknown, top_names
+from deconv_legacy.caffe.caffemodel import read_layers, write_weights
+from deconv_legacy.caffe.filter import filter_net
+from deconv_legacy.caffe.layer import HOSTS, make_host
+from deconv_legacy.caffe.prototxt import read_net
+from deconv_legacy.caffe.splits import insert_splits
+from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
+from deconv_legacy.layers import InputLayer
+
+__all__ = ["Net", "NetLayer"]
+
+DATA, DIFF = 0, 1
+
+
+class NetLayer:
+    """A compiled layer as ``net.layers`` shows it: its ``type`` and its ``blobs``."""
+
+    def __init__(self, node: Node):
+        self.type = node.type
+        self.blobs = BlobVec(node.blobs)
+
+    def __repr__(self) -> str:
+        return f"<{self.type} layer with {len(self.blobs)} blobs>"
+
+
+class _Pass:
+    """A forward through a segment: what it started from, so that more of it can be computed later."""
+
+    def __init__(self, net: Net, segment: Segment):
+        self.net, self.segment = net, segment
+        self.inputs = [net.blobs[name].data for name in segment.inputs]
+        self.seeds = [int(seed) for seed in net._random.integers(2**63, size=len(segment.random))]
+
+    def keep(self) -> None:
+        """Arrays of its own: the net's change."""
+        self.inputs = [array.copy() for array in self.inputs]
+
+    def run(self, tops: Sequence[str], updates: bool = False) -> list[np.ndarray]:
+        self.segment.draw(self.seeds)
+        return self.segment.function(tops, updates)(*self.inputs)
+
+    def compute(self) -> None:
+        """Everything of this pass that is pending."""
+        blobs = self.net.blobs
+        names = [name for name in self.segment.tops if blobs[name].pending[DATA] is not None]
+        names = [name for name in names if blobs[name].pending[DATA].args[0] is self]  # type: ignore[attr-defined]
+        asked = [name for name in names if name in self.net._wanted[DATA]]
+        for name, values in zip(asked, self.run(asked), strict=True):
+            blobs[name].store(DATA, values)
+
+
+class _BackwardPass:
+    """The same for gradients."""
+
+    def __init__(self, forward: _Pass, layers: tuple[int, int]):
+        self.net, self.forward, self.layers = forward.net, forward, layers
+        self.found = forward.segment.gradients(*layers)
+        self.given = [self.net.blobs[name].diff for name in self.found.given]
+
+    def keep(self) -> None:
+        self.given = [array.copy() for array in self.given]
+
+    def run(self, diffs: Sequence[str], tops: Sequence[str] = (), updates: bool = False) -> list[np.ndarray]:
+        segment = self.forward.segment
+        segment.draw(self.forward.seeds)
+        return segment.function(tops, updates, self.layers, diffs)(*self.forward.inputs, *self.given)
+
+    def compute(self) -> None:
+        blobs = self.net.blobs
+        names = [name for name in self.found.diffs if blobs[name].pending[DIFF] is not None]
+        names = [name for name in names if blobs[name].pending[DIFF].args[0] is self]  # type: ignore[attr-defined]
+        asked = [name for name in names if name in self.net._wanted[DIFF]]
+        for name, values in zip(asked, self.run(asked), strict=False):
+            blobs[name].store(DIFF, values)
+
+
+class Net:
+    """A net from a prototxt, with pycaffe's interface.
+
+    ``Net(file, phase, level=0, stages=None, weights=None)``, or as of old ``Net(file, weights, phase)``.
+
+    Parameters
+    ----------
+    network_file
+        A prototxt of any age, or a NetParameter.
+    phase
+        ``caffe.TRAIN`` (0) or ``caffe.TEST`` (1).
+    level, stages
+        For the include and exclude rules.
+    weights
+        A caffemodel or HDF5 file; see `copy_from`.
+    forks
+        Read a fork's net: its fields are known, others are skipped with a warning, and a Crop without parameters
+        finds its offset.
+    caffe_cpu_sum
+        Add losses in float32, one by one, as Caffe on a CPU does, for identical logs.
+
+    Attributes
+    ----------
+    blobs, params : OrderedDict
+        Name -> `Blob`; name of a layer -> list of its parameters.
+    layers : list
+        Layer objects, those in Python themselves.
+    layer_dict, top_names, bottom_names : OrderedDict
+        By name of the layer.
+    inputs, outputs : list of str
+        In definition order; alphabetical, as in Caffe.
+
+    Raises
+    ------
+    FileFormatError, MismatchError, SizeError
+        Naming the layer. An exception of a layer in Python comes out unchanged.
+
+    Examples
+    --------
+    >>> from deconv_legacy.caffe import parse_net
+    >>> net = Net(parse_net('''
+    ...     layer { name: "in" type: "Input" top: "x" input_param { shape { dim: [1, 2, 2, 3] } } }
+    ...     layer { name: "half" type: "Power" bottom: "x" top: "y" power_param { scale: 0.5 } }'''), 1)
+    >>> net.blobs["x"].data[...] = 4
+    >>> net.forward()["y"].shape, float(net.blobs["y"].data.max())
+    ((1, 2, 2, 3), 2.0)
+    """
+
+    def __init__(
+        self,
+        network_file: Any,
+        phase: Any = None,
+        level: Any = 0,
+        stages: Iterable[str] | None = None,
+        weights: Any = None,
+        *,
+        forks: bool = False,
+        caffe_cpu_sum: bool = False,
+    ):
+        if isinstance(phase, (str, os.PathLike)):  # Net(file, weights, phase)
+            weights, phase, level = phase, level, 0
+        if phase not in (0, 1):
+            raise MismatchError(f"phase {phase!r} of a net is caffe.TRAIN (0) or caffe.TEST (1)")
+        if isinstance(network_file, (str, os.PathLike)):
+            path, net = network_file, read_net(network_file, allow_unknown=forks)
+        else:
+            path, net = None, network_file
+        self.phase, self._caffe_cpu_sum = int(phase), caffe_cpu_sum
+        self._random = np.random.default_rng(_state.seed())
+        spec = filter_net(net, phase=self.phase, level=int(level), stages=list(stages or ()))
+        for layer in spec.layer:
+            if not layer.HasField("phase"):
+                layer.phase = self.phase
+        refuse_unknown(spec, path)
+        self._spec = insert_splits(spec)
+        self._build_all(path)
+        if weights is not None:
+            self.copy_from(weights)
+
+    # Construction
+
+    def _build_all(self, path: Any) -> None:
+        spec = self._spec
+        self.name = spec.name
+        self.blobs: OrderedDict[str, Blob] = OrderedDict()
+        self._nodes: list[Node] = []
+        self._variables: dict[Any, ParamBlob] = {}  # shared variable -> its blob
+        self._params: dict[str, list[Any]] = {}  # layer -> shared variables, for builds to come
+        self._memory: dict[str, Any] = {}
+        self._segments: dict[Any, Segment] = {}
+        self._passes: dict[int, _Pass] = {}  # by layer: the last forward through it
+        self._wanted: tuple[dict[str, None], dict[str, None]] = ({}, {})
+        read: dict[str, None] = {}
+        makers: dict[str, int] = {}
+        for index, layer in enumerate(spec.layer):
+            node = Node(layer, index, list(layer.bottom), top_names(layer))
+            for name in node.tops:
+                if name in self.blobs and name not in node.bottoms:
+                    raise MismatchError(
+                        f"layer {node.name!r} ({node.type}): top blob {name!r} was made by layer "
+                        f"{spec.layer[makers[name]].name!r} before it"
+                    )
+                makers[name] = index
+                self.blobs.setdefault(name, Blob())
+            for name in node.bottoms:
+                read[name] = None
+            for name in node.tops:
+                read.pop(name, None)
+            given = list(layer.loss_weight)
+            if given and len(given) != len(node.tops):
+                raise MismatchError(f"layer {node.name!r}: loss_weight must be unspecified or specified once per top")
+            is_loss = node.type.endswith("Loss") and not given
+            node.loss_weights = given or [float(is_loss and i == 0) for i in range(len(node.tops))]
+            self._nodes.append(node)
+        if not self._nodes:
+            raise FileFormatError("the net has no layers in this phase", path=path)
+        self.outputs = sorted(name for name in self.blobs if name not in read and name != "(automatic)")
+        self.inputs = [top for node in self._nodes if node.type == "Input" for top in node.tops]
+        self._infer(first=True)
+        for name, blob in self.blobs.items():
+            if self._nodes[makers[name]].host is None:
+                blob.infer = self._infer
+        self._find_backward()
+        self._layer_names = [node.name for node in self._nodes]
+        self.layers = [node.host if node.host is not None else NetLayer(node) for node in self._nodes]
+        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
+        self.params = OrderedDict((node.name, node.blobs) for node in self._nodes if node.blobs)
+        self.top_names = OrderedDict((node.name, list(node.tops)) for node in self._nodes)
+        self.bottom_names = OrderedDict((node.name, list(node.bottoms)) for node in self._nodes)
+
+    def _infer(self, first: bool = False, hosts: bool = False) -> None:
+        """Find the shape of every blob from those of the inputs; the first time, make all parameters too."""
+        build = Build(self.phase, {}, False, _state.seed() if first else 0, self._params, self._memory)
+        graph: dict[str, Any] = {}
+        for node in self._nodes:
+            bottoms, tops = self._ends(node)
+            if node.type in HOSTS:
+                if first:
+                    node.host = make_host(node.spec)
+                    node.host.setup(bottoms, tops)
+                    node.blobs = node.host.blobs
+                    node.learns = [self._rate(node, i) != 0 for i in range(len(node.blobs))]
+                if first or hosts:
+                    node.host.reshape(bottoms, tops)
+                graph.update((name, InputLayer(self.blobs[name].dims, name=name)) for name in node.tops)
+                continue
+            layer, made = link(node, graph, build)
+            graph.update(made)
+            for name, top in made.items():
+                self.blobs[name]._shape = _static(top.output)
+            if first and layer is not None and layer.params:
+                node.variables = list(layer.params)
+                self._params[node.name] = node.variables
+                learned = set(layer.params) if layer.frozen else set(layer.trainable_params)
+                node.learns = [self._rate(node, i) != 0 and v in learned for i, v in enumerate(node.variables)]
+                node.blobs = BlobVec(self._variables.setdefault(v, ParamBlob(v)) for v in node.variables)
+
+        self._shapes = self._given_shapes()
+
+    def _given_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes that all others follow from."""
+        return [self.blobs[name].dims for node in self._nodes if node.host is not None for name in node.tops]
+
+    @staticmethod
+    def _rate(node: Node, index: int) -> float:
+        return node.spec.param[index].lr_mult if index < len(node.spec.param) else 1.0
+
+    def _ends(self, node: Node) -> tuple[list[Blob], list[Blob]]:
+        return [self.blobs[name] for name in node.bottoms], [self.blobs[name] for name in node.tops]
+
+    def _find_backward(self) -> None:
+        """Which layers a backward runs through: those under a loss that learn, or have something below that does."""
+        force = self._spec.force_backward
+        needs: dict[str, bool] = {}
+        for node in self._nodes:
+            asked = list(node.spec.propagate_down)
+            if asked and len(asked) != len(node.bottoms):
+                raise MismatchError(f"layer {node.name!r}: propagate_down must be unspecified or once per bottom")
+            node.bottom_need = asked or [needs[name] for name in node.bottoms]
+            node.need_backward = any(node.bottom_need) or any(node.learns)
+            if node.host is not None and not node.bottoms:
+                node.need_backward = False
+            needs.update(dict.fromkeys(node.tops, node.need_backward))
+            for name, weight in zip(node.tops, node.loss_weights, strict=True):
+                if weight:
+                    self.blobs[name].diff[...] = weight
+        under_loss: set[str] = set()
+        skipped: set[str] = set()
+        for node in reversed(self._nodes):
+            contributes = any(node.loss_weights) or any(name in under_loss for name in node.tops)
+            skip = all(name in skipped for name in node.tops)
+            if not contributes or (node.need_backward and skip):
+                node.need_backward = False
+                node.bottom_need = [False] * len(node.bottoms)
+            for name, need in zip(node.bottoms, node.bottom_need, strict=True):
+                if contributes:
+                    under_loss.add(name)
+                if not need:
+                    skipped.add(name)
+        if force:
+            for node in self._nodes:
+                node.need_backward = bool(node.bottoms)
+                label = 1 if node.type.endswith("Loss") and node.type != "EuclideanLoss" else None
+                node.bottom_need = [need or i != label for i, need in enumerate(node.bottom_need)]
+                node.learns = [True] * len(node.learns)
+
+    # Shapes and weights
+
+    def reshape(self) -> None:
+        """Carry the shapes of the inputs through the net, as forward does by itself."""
+        self._infer(hosts=True)
+
+    def copy_from(self, weights: str | os.PathLike[str]) -> None:
+        """Take weights by layer name from a caffemodel or HDF5 file; layers that the net does not have, and those
+        without weights in the file, are left alone.
+
+        Raises
+        ------
+        MismatchError
+            In a layer of both, the numbers or shapes of the blobs differ; nothing has been changed then.
+        """
+        found: dict[str, Any] = {}
+        for node in self._nodes:
+            found.setdefault(node.name, node)
+        chosen, problems = [], []
+        for layer in read_layers(weights):
+            node = found.get(layer.name)
+            if node is None:
+                continue
+            if len(layer.blobs) != len(node.blobs):
+                # Caffe's files hold layers without blobs for those whose parameters are elsewhere
+                problems.append(f"layer {node.name!r} has {len(node.blobs)} parameters, the weights {len(layer.blobs)}")
+                continue
+            for i, (stored, blob) in enumerate(zip(layer.blobs, node.blobs, strict=True)):
+                if stored is None:
+                    continue
+                if not stored.fits(blob.dims):
+                    problems.append(
+                        f"Cannot copy param {i} weights from layer {node.name!r}; shape mismatch: source "
+                        f"{stored.data.shape}, target {blob.dims}. To learn this layer's parameters from scratch "
+                        "rather than copying from a saved net, rename the layer."
+                    )
+                    continue
+                chosen.append((blob, stored.data))
+        if problems:
+            raise MismatchError(f"{os.fspath(weights)}: " + "; ".join(problems))
+        for blob, data in chosen:
+            blob.data[...] = data.reshape(blob.dims)
+
+    def share_with(self, other: Net) -> None:
+        """Use the other net's parameters, layer by layer of one name: one memory for both."""
+        theirs: dict[str, Node] = {}
+        for node in other._nodes:
+            theirs.setdefault(node.name, node)
+        for node in self._nodes:
+            source = theirs.get(node.name)
+            if source is None:
+                continue
+            shapes, others = [[blob.dims for blob in n.blobs] for n in (node, source)]
+            if shapes != others:
+                raise MismatchError(f"Cannot share params of layer {node.name!r}: shapes {shapes} and {others}")
+            for blob, original in zip(node.blobs, source.blobs, strict=True):
+                if isinstance(blob, ParamBlob):
+                    blob.share(original)
+                else:
+                    blob._arrays[DATA] = original.data
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a caffemodel: the net and its weights."""
+        write_weights(path, {node.name: [b.data for b in node.blobs] for node in self._nodes if node.blobs}, self._spec)
+
+    def save_hdf5(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights as HDF5."""
+        from deconv_legacy.caffe import _hdf5
+        from deconv_legacy.caffe._files import replacing
+
+        with replacing(path) as beside:
+            _hdf5.write_weights(beside, {node.name: [b.data for b in node.blobs] for node in self._nodes if node.blobs})
+
+    def load_hdf5(self, path: str | os.PathLike[str]) -> None:
+        """`copy_from` an HDF5 file."""
+        if not is_hdf5(path):
+            raise FileFormatError("not an HDF5 file", path=path)
+        self.copy_from(path)
+
+    def clear_param_diffs(self) -> None:
+        """Set the diffs of all parameters to zero."""
+        for blob in self._learnable():
+            if blob.touched(DIFF):
+                blob.diff[...] = 0
+
+    def _learnable(self) -> list[Blob]:
+        """Every parameter once."""
+        return list({id(blob): blob for node in self._nodes for blob in node.blobs}.values())
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """Give a MemoryData layer its numbers."""
+        host = self._nodes[0].host
+        if not hasattr(host, "set_input_arrays"):
+            raise MismatchError("set_input_arrays may only be called if the first layer is a MemoryDataLayer")
+        host.set_input_arrays(data, labels)
+
+    # Forward
+
+    def forward(
+        self,
+        blobs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: Any,
+    ) -> dict[str, np.ndarray]:
+        """Run the layers ``start .. end`` (all by default).
+
+        Parameters
+        ----------
+        blobs
+            Names of blobs to return beside the outputs.
+        start, end
+            Names of layers.
+        kwargs
+            Arrays for all inputs by name; without them the inputs are what their blobs hold.
+
+        Returns
+        -------
+        dict
+            Name -> data of the outputs (of the tops of `end`); the blobs' own arrays, which the next forward
+            overwrites.
+        """
+        extra = list(blobs or [])
+        first = self._index(start) if start is not None else 0
+        if end is not None:
+            last = self._index(end)
+            names = self.top_names[end] + extra
+        else:
+            last = len(self._nodes) - 1
+            names = self.outputs + extra
+        self._known(names)
+        if kwargs:
+            if set(kwargs) != set(self.inputs):
+                raise MismatchError(f"the inputs are {', '.join(self.inputs)}; not {', '.join(kwargs)}")
+            for name, values in kwargs.items():
+                if np.shape(values)[:1] != self.blobs[name].dims[:1]:
+                    raise SizeError(
+                        f"input {name!r} is not batch sized: {np.shape(values)} for a blob of {self.blobs[name].dims}"
+                    )
+                self.blobs[name].data[...] = values
+        self._forward(first, last, names)
+        return {name: self.blobs[name].data for name in dict.fromkeys(names)}
+
+    def _index(self, layer: str) -> int:
+        if layer not in self._layer_names:
+            raise MismatchError(f"no layer is called {layer!r}; there are {', '.join(self._layer_names)}")
+        return self._layer_names.index(layer)
+
+    def _known(self, blobs: Iterable[str]) -> None:
+        for name in blobs:
+            if name not in self.blobs:
+                raise MismatchError(f"no blob is called {name!r}; there are {', '.join(self.blobs)}")
+
+    def _pieces(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Layers ``first .. last`` cut at those in Python."""
+        pieces: list[tuple[int, int]] = []
+        for index in range(first, last + 1):
+            alone = self._nodes[index].host is not None
+            if pieces and not alone and self._nodes[pieces[-1][1]].host is None:
+                pieces[-1] = (pieces[-1][0], index)
+            else:
+                pieces.append((index, index))
+        return pieces
+
+    def _forward(self, first: int, last: int, names: Iterable[str] = ()) -> None:
+        pieces = self._pieces(first, last)
+        for number, (start, end) in enumerate(pieces):
+            node = self._nodes[start]
+            if node.host is not None:
+                self._host_forward(node)
+                continue
+            # what layers in Python that are about to run will read
+            soon = {b for s, e in pieces[number + 1 :] for i in range(s, e + 1) for b in self._nodes[i].bottoms}
+            tops, taken = self._start(start, end)
+            wanted = [name for name in tops if name in soon or self._is_wanted(DATA, name, names)]
+            results = taken.run(wanted, updates=True)
+            self._finish(taken, wanted, results)
+
+    def _host_forward(self, node: Node) -> None:
+        bottoms, tops = self._ends(node)
+        node.host.reshape(bottoms, tops)
+        node.host.forward(bottoms, tops)
+
+    def _is_wanted(self, which: int, name: str, names: Iterable[str]) -> bool:
+        return name in names or name in self._wanted[which] or self.blobs[name].held(which)
+
+    def _start(self, start: int, end: int) -> tuple[dict[str, Any], _Pass]:
+        segment = self._segment(start, end)
+        taken = _Pass(self, segment)
+        for index in range(start, end + 1):
+            self._passes[index] = taken
+        return segment.tops, taken
+
+    def _finish(self, taken: _Pass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
+        """Put the tops and moving averages of a pass in place; the other tops wait until they are read."""
+        segment = taken.segment
+        # the pass is looked at again by backward and by blobs that are read
+        taken.keep()
+        for name, values in zip(wanted, results, strict=False):
+            self.blobs[name].store(DATA, values)
+        reshaped = self._shapes != self._given_shapes()
+        for name in segment.tops:
+            if name not in wanted:
+                self.blobs[name].postpone(DATA, partial(self._read, taken, name, DATA))
+                if reshaped:
+                    self.blobs[name].forget_shape()
+        for (variable, _), values in zip(segment.updates, results[len(wanted) :], strict=False):
+            self._variables[variable].data[...] = values
+
+    def _read(self, taken: Any, name: str, which: int) -> None:
+        """A blob that is pending is read: it is computed from now on. Who reads two reads more: then all are."""
+        wanted = self._wanted[which]
+        wanted[name] = None
+        if len(wanted) > 1:
+            wanted.update(dict.fromkeys(taken.segment.tops if which == DATA else taken.found.diffs))
+        taken.compute()
+
+    def _segment(self, start: int, end: int) -> Segment:
+        nodes = self._nodes[start : end + 1]
+        made = {name for node in nodes for name in node.tops}
+        outside: dict[str, tuple[int, ...]] = {}
+        seen: set[str] = set()
+        for node in nodes:
+            outside.update((name, self.blobs[name].dims) for name in node.bottoms if name not in seen)
+            seen.update(node.tops)
+        assert made == seen
+        free = {name: _free(shape) for name, shape in outside.items()}
+        for shapes in (free, outside):
+            key = start, end, tuple(shapes.values())
+            if key in self._segments:
+                return self._segments[key]
+            try:
+                build = Build(self.phase, {}, False, self._random, self._params, self._memory)
+                segment = Segment(nodes, shapes, build, self._caffe_cpu_sum)
+            except SizeError:
+                if shapes is outside:
+                    raise
+                continue  # a layer that must know the sizes: one function for each
+            self._segments[key] = segment
+            return segment
+        raise AssertionError
+
+    # Backward
+
+    def backward(
+        self,
+        diffs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: Any,
+    ) -> dict[str, np.ndarray]:
+        """Run the layers backward from `start` down to `end` (all by default).
+
+        Diffs of parameters add up over calls, those of blobs are overwritten; layers under no loss are skipped, as
+        in Caffe, unless the net has ``force_backward: true``.
+
+        Parameters
+        ----------
+        diffs
+            Names of blobs whose diffs to return beside the inputs'.
+        kwargs
+            Diffs for all outputs by name.
+        """
+        extra = list(diffs or [])
+        first = self._index(start) if start is not None else len(self._nodes) - 1
+        if end is not None:
+            last = self._index(end)
+            names = self.bottom_names[end] + extra
+        else:
+            last, names = 0, self.inputs + extra
+        self._known(names)
+        if kwargs:
+            if set(kwargs) != set(self.outputs):
+                raise MismatchError(f"the outputs are {', '.join(self.outputs)}; not {', '.join(kwargs)}")
+            for name, values in kwargs.items():
+                if np.shape(values)[:1] != self.blobs[name].dims[:1]:
+                    raise SizeError(
+                        f"diff of {name!r} is not batch sized: {np.shape(values)} for {self.blobs[name].dims}"
+                    )
+                self.blobs[name].diff[...] = values
+        self._backward(first, last, names)
+        return {name: self.blobs[name].diff for name in dict.fromkeys(names)}
+
+    def _backward(self, first: int, last: int, names: Iterable[str] = ()) -> None:
+        for start, end in reversed(self._pieces(last, first)):
+            node = self._nodes[start]
+            if node.host is not None:
+                if node.need_backward:
+                    bottoms, tops = self._ends(node)
+                    node.host.backward(tops, node.bottom_need, bottoms)
+                continue
+            if not any(n.need_backward for n in self._nodes[start : end + 1]):
+                continue
+            taken = self._passes.get(start)
+            if taken is None or self._passes.get(end) is not taken:
+                taken = _Pass(self, self._segment(start, end))
+            down = _BackwardPass(taken, (start, end))
+            wanted = self._wanted_diffs(down, names)
+            self._finish_backward(down, wanted, down.run(wanted))
+
+    def _wanted_diffs(self, down: _BackwardPass, names: Iterable[str]) -> list[str]:
+        """Those that are read: by name, or by a layer below this piece."""
+        inside = set(down.forward.segment.tops)
+        return [n for n in down.found.diffs if n not in inside or self._is_wanted(DIFF, n, names)]
+
+    def _finish_backward(self, down: _BackwardPass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
+        down.keep()
+        for name, values in zip(wanted, results, strict=False):
+            self.blobs[name].store(DIFF, values)
+        for name in down.found.diffs:
+            if name not in wanted:
+                self.blobs[name].postpone(DIFF, partial(self._read, down, name, DIFF))
+        for variable, values in zip(down.found.params, results[len(wanted) :], strict=True):
+            diff = self._variables[variable].diff
+            diff += values
+
+    def _forward_backward(self) -> None:
+        """A forward and a backward, in one compiled function where no layer in Python lies between."""
+        pieces = self._pieces(0, len(self._nodes) - 1)
+        compiled = [piece for piece in pieces if self._nodes[piece[0]].host is None]
+        last = len(self._nodes) - 1
+        if len(compiled) != 1 or compiled[0][1] != last:
+            self._forward(0, last, self.outputs)
+            self._backward(last, 0)
+            return
+        start, end = compiled[0]
+        self._forward(0, start - 1)
+        tops, taken = self._start(start, end)
+        wanted = [name for name in tops if self._is_wanted(DATA, name, self.outputs)]
+        down = _BackwardPass(taken, (start, end))
+        diffs = self._wanted_diffs(down, ())
+        results = down.run(diffs, wanted, updates=True)
+        count = len(wanted) + len(taken.segment.updates)
+        self._finish(taken, wanted, results[:count])
+        self._finish_backward(down, diffs, results[count:])
+
+    # Batches
+
+    def forward_all(self, blobs: Sequence[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]:
+        """Run forward on any number of inputs, batch by batch; the results have as many rows as the inputs."""
+        outputs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.outputs, *(blobs or [])}}
+        for batch in self._batches(kwargs):
+            for name, values in self.forward(blobs=blobs, **batch).items():
+                outputs[name].extend(np.atleast_1d(values).copy())
+        count = len(next(iter(kwargs.values())))
+        return {name: np.asarray(rows)[:count] for name, rows in outputs.items()}
+
+    def forward_backward_all(
+        self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **kwargs: Any
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Forward and backward, batch by batch; `kwargs` are inputs and diffs of outputs, by name."""
+        of_blobs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.outputs, *(blobs or [])}}
+        of_diffs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.inputs, *(diffs or [])}}
+        forwards = self._batches({name: kwargs[name] for name in self.inputs if name in kwargs})
+        backwards = self._batches({name: kwargs[name] for name in self.outputs if name in kwargs})
+        for batch, of_batch in _longest(forwards, backwards):
+            for name, values in self.forward(blobs=blobs, **batch).items():
+                of_blobs[name].extend(np.atleast_1d(values).copy())
+            for name, values in self.backward(diffs=diffs, **of_batch).items():
+                of_diffs[name].extend(values.copy())
+        count = len(next(iter(kwargs.values())))
+        cut = lambda found: {name: np.asarray(rows)[:count] for name, rows in found.items()}  # noqa: E731
+        return cut(of_blobs), cut(of_diffs)
+
+    def _batches(self, arrays: Mapping[str, Any]) -> Iterable[dict[str, np.ndarray]]:
+        """Cut arrays into batches of the net's size, the last filled up with zeros."""
+        if not arrays:
+            return
+        count = len(next(iter(arrays.values())))
+        size = next(iter(self.blobs.values())).num
+        for start in range(0, count, size):
+            batch = {}
+            for name, values in arrays.items():
+                part = np.asarray(values[start : start + size])
+                fill = np.zeros((size - len(part), *part.shape[1:]), part.dtype)
+                batch[name] = np.concatenate([part, fill]) if len(fill) else part
+            yield batch
+
+    def __repr__(self) -> str:
+        return f"<Net {self.name!r}: {len(self._nodes)} layers, {', '.join(self.inputs)} -> {', '.join(self.outputs)}>"
+
+
+def _longest(first: Iterable[Any], second: Iterable[Any]) -> Iterable[tuple[Any, Any]]:
+    from itertools import zip_longest
+
+    return zip_longest(first, second, fillvalue={})
+
+
+def _free(shape: Sequence[int]) -> tuple[int | None, ...]:
+    """What compiled code takes for granted of a blob: its channels."""
+    return tuple(n if axis == 1 else None for axis, n in enumerate(shape))
+
+
+def _static(variable: Any) -> tuple[int, ...]:
+    shape = tuple(variable.type.shape)
+    if None not in shape:
+        return shape
+    # a layer whose expression hides its sizes: they are computed
+    roots = [v for v in engine.aesara.graph.basic.graph_inputs([variable]) if v.owner is None and v.name]
+    inputs = [v for v in roots if not isinstance(v, engine.aesara.compile.SharedVariable) and not hasattr(v, "data")]
+    function = engine.compile(inputs, variable.shape, backend="numpy", on_unused_input="ignore")
+    return tuple(int(n) for n in function(*(np.zeros(v.type.shape, v.dtype) for v in inputs)))

@@ -1,0 +1,1 @@
+"""``caffe.proto``: the messages, as the module `caffe_pb2`."""
