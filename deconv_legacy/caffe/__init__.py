@@ -23,19 +23,35 @@ from deconv_legacy.caffe.net import Net
 from deconv_legacy.caffe.net_spec import NetSpec, assign_proto, layers, params, to_proto
 from deconv_legacy.caffe.prototxt import parse_net, parse_solver, read_net, read_solver, write_net
 from deconv_legacy.caffe.registry import LAYERS, layer_type
+from deconv_legacy.caffe.solver import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
 
 __all__ = [
     "LAYERS",
     "TEST",
     "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
     "BuiltNet",
     "Layer",
+    "NesterovSolver",
     "Net",
     "NetSpec",
+    "RMSPropSolver",
+    "SGDSolver",
     "__version__",
     "assign_proto",
     "build_net",
     "coord_map",
+    "get_solver",
     "has_nccl",
     "init_log",
     "install",

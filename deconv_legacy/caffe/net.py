@@ -534,7 +534,7 @@ class Net:
             if key in self._segments:
                 return self._segments[key]
             try:
-                build = Build(self.phase, {}, False, self._random, self._params, self._memory)
+                build = Build(self.phase, {}, False, 0, self._params, self._memory)
                 segment = Segment(nodes, shapes, build, self._caffe_cpu_sum)
             except SizeError:
                 if shapes is outside:
@@ -637,6 +637,19 @@ class Net:
         count = len(wanted) + len(taken.segment.updates)
         self._finish(taken, wanted, results[:count])
         self._finish_backward(down, diffs, results[count:])
+
+    def _loss_weights(self) -> dict[str, float]:
+        """Blob -> its part in the loss, where it has one."""
+        return {
+            name: weight
+            for node in self._nodes
+            for name, weight in zip(node.tops, node.loss_weights, strict=True)
+            if weight
+        }
+
+    def _loss(self) -> float:
+        """The weighted sum of all losses of the last forward."""
+        return float(sum(weight * self.blobs[name].data.sum() for name, weight in self._loss_weights().items()))
 
     # Batches
 

@@ -1,0 +1,396 @@
+"""Training as Caffe does it: SGD, Nesterov, AdaGrad, RMSProp, AdaDelta and Adam with its exact update rules.
+
+A step clears the gradients, adds up ``iter_size`` forward-backward passes, clips by the global norm, divides by
+``iter_size``, adds the weight decay and subtracts what the rule makes of it. The learning rate is inside the history.
+
+Source: ``src/caffe/solver.cpp`` and ``solvers/*.cpp`` of BVLC/caffe.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deconv_legacy.caffe import _state
+from deconv_legacy.caffe.blob import Blob
+from deconv_legacy.caffe.caffemodel import SavedState, read_solverstate, write_solverstate
+from deconv_legacy.caffe.net import Net
+from deconv_legacy.caffe.prototxt import read_net, read_solver
+from deconv_legacy.errors import MismatchError
+
+__all__ = [
+    "SOLVERS",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "NesterovSolver",
+    "RMSPropSolver",
+    "SGDSolver",
+    "get_solver",
+    "learning_rate",
+]
+
+TRAIN, TEST = 0, 1
+
+
+def learning_rate(param: Any, iteration: int, current_step: int = 0) -> tuple[float, int]:
+    """The rate of a SolverParameter at an iteration, and the position in its steps (for multistep)."""
+    policy, base, gamma = param.lr_policy, param.base_lr, param.gamma
+    if policy == "fixed":
+        rate = base
+    elif policy == "step":
+        current_step = iteration // param.stepsize
+        rate = base * gamma**current_step
+    elif policy == "exp":
+        rate = base * gamma**iteration
+    elif policy == "inv":
+        rate = base * (1 + gamma * iteration) ** -param.power
+    elif policy == "multistep":
+        if current_step < len(param.stepvalue) and iteration >= param.stepvalue[current_step]:
+            current_step += 1
+        rate = base * gamma**current_step
+    elif policy == "poly":
+        rate = base * (1 - iteration / param.max_iter) ** param.power
+    elif policy == "sigmoid":
+        rate = base / (1 + math.exp(-gamma * (iteration - param.stepsize)))
+    else:
+        raise MismatchError(
+            f"unknown learning rate policy {policy!r}; there are fixed, step, exp, inv, multistep, poly, sigmoid"
+        )
+    return rate, current_step
+
+
+class SGDSolver:
+    """Stochastic gradient descent with momentum, and the base of the other rules.
+
+    Parameters
+    ----------
+    solver_file
+        A solver prototxt, or a SolverParameter. Files that it names are looked up from the working directory.
+
+    Attributes
+    ----------
+    net, test_nets : Net, list of Net
+    iter : int
+        Iterations done.
+    lr : float
+        The rate of the next step.
+    param : SolverParameter
+    """
+
+    type: ClassVar[str] = "SGD"
+    histories: ClassVar[int] = 1
+    """How many arrays the rule keeps for each parameter."""
+
+    def __init__(self, solver_file: Any):
+        self.param = read_solver(solver_file) if isinstance(solver_file, (str, os.PathLike)) else solver_file
+        if self.param.random_seed >= 0:
+            _state.set_random_seed(self.param.random_seed)
+        self._check()
+        self.iter = 0
+        self._current_step = 0
+        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
+        self._losses: list[float] = []
+        self.net = self._train_net()
+        self.test_nets = self._make_test_nets()
+        for weights in self.param.weights:
+            for part in weights.split(","):
+                self.net.copy_from(part.strip())
+        self._params: list[tuple[Blob, float, float]] = []
+        seen: set[int] = set()
+        for node in self.net._nodes:
+            for i, blob in enumerate(node.blobs):
+                if id(blob) in seen:
+                    continue
+                seen.add(id(blob))
+                given = node.spec.param[i] if i < len(node.spec.param) else None
+                rate = given.lr_mult if given is not None else 1.0
+                fixed = node.type in ("BatchNorm",)
+                self._params.append((blob, 0.0 if fixed else rate, given.decay_mult if given is not None else 1.0))
+        self.history = [np.zeros(blob.dims, np.float32) for _ in range(self.histories) for blob, _, _ in self._params]
+
+    def _check(self) -> None:
+        learning_rate(self.param, 0)
+
+    # Nets
+
+    def _train_net(self) -> Net:
+        param = self.param
+        given = [name for name in ("train_net_param", "train_net", "net_param", "net") if param.HasField(name)]
+        if len(given) != 1:
+            raise MismatchError(
+                f"a solver must specify a train net by one of net_param, net, train_net_param, train_net; it has "
+                f"{', '.join(given) or 'none'}"
+            )
+        return self._make_net(
+            getattr(param, given[0]), TRAIN, param.train_state if param.HasField("train_state") else None
+        )
+
+    def _make_test_nets(self) -> list[Net]:
+        param = self.param
+        sources = [*param.test_net_param, *param.test_net]
+        generic = [getattr(param, name) for name in ("net_param", "net") if param.HasField(name)]
+        if generic:
+            sources += generic * (len(param.test_iter) - len(sources))
+        if len(sources) != len(param.test_iter):
+            raise MismatchError(
+                f"test_iter must be specified for each test network: {len(sources)} nets, "
+                f"{len(param.test_iter)} numbers"
+            )
+        if sources and param.test_interval < 1:
+            raise MismatchError("test_interval must be positive where there are test nets")
+        states = list(param.test_state)
+        if states and len(states) != len(sources):
+            raise MismatchError(f"test_state must be unspecified or specified once per test net ({len(sources)})")
+        return [self._make_net(source, TEST, states[i] if states else None) for i, source in enumerate(sources)]
+
+    def _make_net(self, source: Any, phase: int, state: Any) -> Net:
+        net = read_net(source) if isinstance(source, str) else source
+        if state is None:
+            return Net(net, phase, net.state.level)
+        level = state.level if state.HasField("level") else net.state.level
+        return Net(net, phase, level, list(state.stage))
+
+    # Steps
+
+    @property
+    def lr(self) -> float:
+        return learning_rate(self.param, self.iter, self._current_step)[0]
+
+    def step(self, iters: int) -> None:
+        """Train for `iters` iterations."""
+        param, net = self.param, self.net
+        stop, self._losses, start = self.iter + iters, [], time.monotonic()
+        done = self.iter
+        while self.iter < stop:
+            net.clear_param_diffs()
+            if param.random_seed >= 0:
+                # a restored run draws what the first would have drawn
+                net._random = np.random.default_rng([param.random_seed, self.iter])
+            due = param.test_interval and self.iter % param.test_interval == 0
+            if due and (self.iter > 0 or param.test_initialization):
+                self._test_all()
+            for on_start, _ in self._callbacks:
+                on_start()
+            loss = 0.0
+            for _ in range(param.iter_size):
+                net._forward_backward()
+                loss += net._loss()
+            self._losses = [*self._losses, loss / param.iter_size][-max(param.average_loss, 1) :]
+            if param.display and self.iter % param.display == 0:
+                seconds = time.monotonic() - start
+                rate = (self.iter - done) / seconds if seconds else 0.0
+                _log(f"Iteration {self.iter} ({rate:.4g} iter/s), loss = {np.mean(self._losses):.6g}")
+                self._log_outputs("Train", {name: net.blobs[name].data for name in net.outputs}, net)
+            for _, on_gradients_ready in self._callbacks:
+                on_gradients_ready()
+            self.apply_update()
+            self.iter += 1
+            if param.snapshot and self.iter % param.snapshot == 0:
+                self.snapshot()
+
+    def solve(self, resume_file: str | None = None) -> None:
+        """Train up to ``max_iter``, from a solverstate if given."""
+        param = self.param
+        if resume_file:
+            self.restore(resume_file)
+        self.step(max(param.max_iter - self.iter, 0))
+        if param.snapshot_after_train and not (param.snapshot and self.iter % param.snapshot == 0):
+            self.snapshot()
+        if param.test_interval and self.iter % param.test_interval == 0:
+            self._test_all()
+
+    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
+        """Functions to call before each step's forward, and when its gradients are there."""
+        self._callbacks.append((on_start, on_gradients_ready))
+
+    def _test_all(self) -> None:
+        for number, (net, count) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
+            _log(f"Iteration {self.iter}, Testing net (#{number})")
+            net.share_with(self.net)
+            sums: dict[str, Any] = {}
+            for _ in range(count):
+                for name, values in net.forward().items():
+                    sums[name] = sums.get(name, 0) + values.astype(np.float64)
+            self._log_outputs("Test", {name: total / count for name, total in sums.items()}, net)
+
+    def _log_outputs(self, kind: str, outputs: dict[str, Any], net: Net) -> None:
+        number = 0
+        for name, values in outputs.items():
+            weight = net._loss_weights().get(name, 0)
+            for value in np.ravel(values):
+                extra = f" (* {weight:g} = {weight * value:.6g} loss)" if weight else ""
+                _log(f"    {kind} net output #{number}: {name} = {value:.6g}{extra}")
+                number += 1
+
+    # The update
+
+    def apply_update(self) -> None:
+        """Turn the gradients of the net's parameters into their updates, and subtract these."""
+        param = self.param
+        rate, self._current_step = learning_rate(param, self.iter, self._current_step)
+        if param.display and self.iter % param.display == 0:
+            _log(f"Iteration {self.iter}, lr = {rate:g}")
+        learned = [(i, *p) for i, p in enumerate(self._params) if p[1]]
+        factor = 1.0
+        if param.clip_gradients >= 0:
+            # by the norm before it is divided by iter_size
+            norm = math.sqrt(sum(float(np.vdot(blob.diff, blob.diff)) for _, blob, _, _ in learned))
+            if norm > param.clip_gradients:
+                factor = param.clip_gradients / norm
+        factor /= param.iter_size
+        count = len(self._params)
+        for index, blob, lr_mult, decay_mult in learned:
+            diff, data = blob.diff, blob.data
+            if factor != 1:
+                diff *= np.float32(factor)
+            decay = np.float32(param.weight_decay * decay_mult)
+            if decay:
+                if param.regularization_type == "L2":
+                    diff += decay * data
+                elif param.regularization_type == "L1":
+                    diff += decay * np.sign(data)
+                else:
+                    raise MismatchError(
+                        f"unknown regularization type {param.regularization_type!r}; L1 and L2 are legal"
+                    )
+            histories = [self.history[index + n * count] for n in range(self.histories)]
+            self.compute_update(diff, histories, np.float32(rate * lr_mult))
+            data -= diff
+
+    def compute_update(self, diff: np.ndarray, history: Sequence[np.ndarray], rate: np.float32) -> None:
+        """The rule: `diff`, the gradient, becomes what is subtracted."""
+        (h,) = history
+        h *= np.float32(self.param.momentum)
+        h += rate * diff
+        diff[...] = h
+
+    # Files
+
+    def snapshot(self) -> str:
+        """Write weights and state; the path of the state."""
+        suffix = ".h5" if self.param.snapshot_format == 0 else ""
+        stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
+        model, state = f"{stem}.caffemodel{suffix}", f"{stem}.solverstate{suffix}"
+        self.net.save_hdf5(model) if suffix else self.net.save(model)
+        # last: a state that is there has its weights
+        write_solverstate(state, SavedState(self.iter, model, self._current_step, self.history))
+        return state
+
+    def restore(self, state_file: str | os.PathLike[str]) -> None:
+        """Go on where a snapshot was taken."""
+        state = read_solverstate(state_file)
+        shapes, ours = [array.shape for array in state.history], [array.shape for array in self.history]
+        if [math.prod(s) for s in shapes] != [math.prod(s) for s in ours]:
+            raise MismatchError(
+                f"{os.fspath(state_file)}: its history has {len(shapes)} arrays, this solver's {len(ours)}, or their "
+                "shapes differ: it belongs to another net or rule"
+            )
+        if state.learned_net:
+            self.net.copy_from(state.learned_net)
+        for array, stored in zip(self.history, state.history, strict=True):
+            array[...] = stored.reshape(array.shape)
+        self.iter, self._current_step = state.iter, state.current_step
+
+
+class NesterovSolver(SGDSolver):
+    """Nesterov's accelerated gradient."""
+
+    type = "Nesterov"
+
+    def compute_update(self, diff, history, rate):
+        (h,) = history
+        momentum = np.float32(self.param.momentum)
+        old = h.copy()
+        h *= momentum
+        h += rate * diff
+        diff[...] = (1 + momentum) * h - momentum * old
+
+
+class _WithoutMomentum(SGDSolver):
+    def _check(self) -> None:
+        super()._check()
+        if self.param.momentum:
+            raise MismatchError(f"Momentum cannot be used with {self.type}.")
+
+
+class AdaGradSolver(_WithoutMomentum):
+    """AdaGrad: divides by the root of the sum of all squares."""
+
+    type = "AdaGrad"
+
+    def compute_update(self, diff, history, rate):
+        (h,) = history
+        h += diff * diff
+        diff *= rate / (np.sqrt(h) + np.float32(self.param.delta))
+
+
+class RMSPropSolver(_WithoutMomentum):
+    """RMSProp: divides by the root of a moving average of squares."""
+
+    type = "RMSProp"
+
+    def compute_update(self, diff, history, rate):
+        (h,) = history
+        decay = np.float32(self.param.rms_decay)
+        h *= decay
+        h += (1 - decay) * diff * diff
+        diff *= rate / (np.sqrt(h) + np.float32(self.param.delta))
+
+
+class AdaDeltaSolver(SGDSolver):
+    """AdaDelta, with the momentum as its decay."""
+
+    type = "AdaDelta"
+    histories = 2
+
+    def compute_update(self, diff, history, rate):
+        squares, steps = history
+        momentum, delta = np.float32(self.param.momentum), np.float32(self.param.delta)
+        squares *= momentum
+        squares += (1 - momentum) * diff * diff
+        diff *= np.sqrt((steps + delta) / (squares + delta))
+        steps *= momentum
+        steps += (1 - momentum) * diff * diff
+        diff *= rate
+
+
+class AdamSolver(SGDSolver):
+    """Adam, with momentum and momentum2 as its decays and delta as its epsilon."""
+
+    type = "Adam"
+    histories = 2
+
+    def compute_update(self, diff, history, rate):
+        m, v = history
+        beta1, beta2 = self.param.momentum, self.param.momentum2
+        t = self.iter + 1
+        correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        m *= np.float32(beta1)
+        m += np.float32(1 - beta1) * diff
+        v *= np.float32(beta2)
+        v += np.float32(1 - beta2) * diff * diff
+        diff[...] = np.float32(rate * correction) * m / (np.sqrt(v) + np.float32(self.param.delta))
+
+
+SOLVERS = {
+    cls.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
+}
+
+
+def get_solver(solver_file: Any) -> SGDSolver:
+    """The solver that a file's ``type`` asks for."""
+    param = read_solver(solver_file) if isinstance(solver_file, (str, os.PathLike)) else solver_file
+    if param.type not in SOLVERS:
+        raise MismatchError(f"unknown solver type {param.type!r}; there are {', '.join(SOLVERS)}")
+    return SOLVERS[param.type](param)
+
+
+def _log(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
