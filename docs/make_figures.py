@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -137,8 +140,23 @@ def checkerboard() -> None:
     plt.close(figure)
 
 
+def segment() -> None:
+    """The example photograph, and what `deconv-legacy segment` makes of it."""
+    from PIL import Image
+
+    photo = Path(__file__).parent.parent / "examples" / "photo.png"
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run([sys.executable, "-m", "deconv_legacy", "segment", str(photo), "--out", out], check=True)
+        parts = [Image.open(path).convert("RGB") for path in (photo, *sorted(Path(out).glob("photo_*.png"))[::-1])]
+    width, height = parts[0].size
+    sheet = Image.new("RGB", (len(parts) * (width + 8) - 8, height), "white")
+    for i, part in enumerate(parts):
+        sheet.paste(part, (i * (width + 8), 0))
+    sheet.resize((sheet.width * 3 // 4, sheet.height * 3 // 4), Image.Resampling.LANCZOS).save(FOLDER / "segment.png")
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for draw in (pad_100, crop_offset, ambiguous_sizes, checkerboard):
+    for draw in (pad_100, crop_offset, ambiguous_sizes, checkerboard, segment):
         draw()
         print(FOLDER / f"{draw.__name__}.png")

@@ -3,7 +3,7 @@
     pip install ".[caffe]" scikit-learn scikit-image
     python examples/train_digits.py --out model
 
-takes under 20 minutes on two cores with the seed below. It writes weights.caffemodel, deploy.prototxt, train.prototxt
+writes weights.caffemodel, deploy.prototxt, train.prototxt
 and model.json (classes, palette, mean, seed, mean IU on held-out digits and photographs) to the folder. The nets are
 those of deconv_legacy/cli/model; `digits_on_photos.py` makes the pictures.
 
@@ -36,7 +36,9 @@ MODEL = Path(deconv_legacy.__file__).parent / "cli" / "model"
 TRAIN_SIZE = (320, 320)
 TEST_SIZE = (240, 320)
 PALE = 1200  # pictures until the photographs have their full contrast
+AGAIN_AFTER = 400  # pictures between the two times that one is seen
 PEAK_RATE, WARM_UP, BETA2 = 3e-3, 50, 0.99
+INPUT_SCALE = np.float32(64)
 
 
 def training_picture(seed: int, index: int):
@@ -45,22 +47,23 @@ def training_picture(seed: int, index: int):
 
 
 def arrays(picture, labels):
-    return caffe_blob(picture)[None], labels[None, None].astype(np.float32)
+    """A step's two inputs. The picture is divided by INPUT_SCALE, so that the first filters are of the size of the
+    others, which Adam needs; at the end the first filters are divided instead."""
+    return caffe_blob(picture)[None] / INPUT_SCALE, labels[None, None].astype(np.float32)
 
 
 def pictures(seed: int, steps: int):
     """One training picture for each step: new ones, made by a second process, and each a second time later."""
     rng = np.random.default_rng(seed)
-    waiting = []
+    waiting: list = []
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        fresh = pool.imap(partial(training_picture, seed), range((steps + 1) // 2), chunksize=4)
+        fresh = pool.imap(partial(training_picture, seed), range(steps), chunksize=4)
         for step in range(steps):
-            if step % 2 == 0:
+            if step % 2 == 0 or len(waiting) < AGAIN_AFTER:
                 pair = next(fresh)
                 waiting.append(pair)
             else:
-                # one that came a while ago
-                pair = waiting.pop(int(rng.integers(max(1, len(waiting) - 200))))
+                pair = waiting.pop(int(rng.integers(len(waiting) - AGAIN_AFTER + 1)))
             yield arrays(*pair)
 
 
@@ -109,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--pictures", type=int, default=200, help="held-out pictures for the score")
     options = parser.parse_args()
     start = time.monotonic()
@@ -131,6 +134,7 @@ def main() -> None:
             print(f"step {number + 1}: loss {loss:.4f}, {time.monotonic() - start:.0f} s", flush=True)
 
     weights = {name: [v.get_value() for v in variables] for name, variables in net.params().items()}
+    weights["conv1_1"][0] /= INPUT_SCALE
     scores = held_out_scores(weights, options.seed, options.pictures)
     seconds = time.monotonic() - start
     print(f"held-out mean IU {scores.mean_iu:.4f}, {seconds / 60:.1f} minutes")
