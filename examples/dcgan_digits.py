@@ -14,13 +14,13 @@ from deconv_legacy.layers import InputLayer
 from deconv_legacy.networks import dcgan_discriminator, dcgan_generator
 
 at = aesara.tensor
-CODE, BATCH = 20, 64
+CODE = 20
 
 
 def main(argv=None):
     arguments = options(__doc__, argv)
     backend = "numpy" if arguments.quick else None
-    widths, steps = ((12, 8), 40) if arguments.quick else ((64, 32), 3000)
+    widths, steps, batch = ((8, 6), 30, 24) if arguments.quick else ((64, 32), 3000, 64)
     images = 2 * digits()[:, None] - 1  # the generator ends in a hyperbolic tangent
 
     # kernel 4 with stride 2: every cell is reached equally often
@@ -54,14 +54,14 @@ def main(argv=None):
     make = generator.function(backend=backend)
     rng = np.random.default_rng(0)
 
-    def draw_codes(count=BATCH):
+    def draw_codes(count=batch):
         return rng.standard_normal((count, CODE, 1, 1)).astype("float32")
 
     shown = draw_codes(30)
     before = make(shown)
     found = {"judge": [], "forger": []}
     for i in range(steps):
-        found["judge"].append(float(judge_step(images[rng.integers(0, len(images), BATCH)], draw_codes())))
+        found["judge"].append(float(judge_step(images[rng.integers(0, len(images), batch)], draw_codes())))
         found["forger"].append(float(forger_step(draw_codes())))
         if i % 250 == 0:
             print(f"   step {i}: discriminator {found['judge'][-1]:.3f}, generator {found['forger'][-1]:.3f}")
