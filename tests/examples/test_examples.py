@@ -32,6 +32,7 @@ def run(tmp_path, monkeypatch, capsys):
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_autoencoder_112(run):
     found, printed = run("tf_autoencoder_112")
     assert found["encoder"] == [112, 56, 28, 14, 7, 4]
@@ -114,12 +115,14 @@ def test_vae(run):
     np.testing.assert_allclose(found["after"][0], sum(found["after"][1:]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_unet(run):
     found, _ = run("unet_digits")
     for up in ("deconv", "bilinear"):
         assert np.mean(found[up]["losses"][-5:]) < 0.8 * found[up]["losses"][0]
 
 
+@pytest.mark.slow
 def test_dcgan(run):
     found, _ = run("dcgan_digits")
     assert found["distance"][1] < found["distance"][0]
