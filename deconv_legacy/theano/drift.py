@@ -269,7 +269,7 @@ def to_python3(text: str, path: str) -> str:
 
 def _fail(path: str) -> Callable[..., None]:
     def log_error(message: str, *args: Any, **kwargs: Any) -> None:
-        raise DeconvLegacyError(f"{path}: {message % args}")
+        raise DeconvLegacyError(f"{path} is neither Python 3 nor Python 2: {message % args}")
 
     return log_error
 

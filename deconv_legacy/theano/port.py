@@ -85,8 +85,9 @@ def _place_of(home: _table.Home, *preferred: str) -> _Place:
         if _table.holds(*plain):
             module, name = plain
             value = _modules.load(_table.Home(module, name))
-    if getattr(value, "__module__", "").startswith("deconv_legacy"):
-        return _Place(module, name)
+    defined = str(getattr(value, "__module__", ""))
+    if defined.startswith("deconv_legacy"):
+        return _Place(defined if _table.holds(defined, name) else module, name)
     for front in (*preferred, *_FRONTS):
         public = _modules.load(_table.Home(front, None))
         for candidate in (name, *(other for other in dir(public) if not other.startswith("_"))):
@@ -229,16 +230,17 @@ class _Porter(ast.NodeVisitor):
                 continue
             place = _place_of(home, *(["aesara.tensor"] if module == "theano.tensor" else []))
             self._remark(node, ".".join(chain), place)
-            self.replace(node, ".".join([self._spell(place), *rest]))
+            self.replace(node, ".".join([self._spell(place, root), *rest]))
             return
         now = _module_now(module)
         self.replace(node, local or now)
         if local is None:
             self.needed.add(now)
 
-    def _spell(self, place: _Place) -> str:
-        """How the new text reaches a place: through the alias that the old one used, where that has it."""
-        for alias, module in self.modules.items():
+    def _spell(self, place: _Place, root: str) -> str:
+        """How the new text reaches a place: through the alias that the old one used, or another, where that has it."""
+        for alias in (root, *self.modules):
+            module = self.modules[alias]
             if alias != "theano" and module != "theano.config" and _module_now(module) == place.module:
                 return f"{alias}.{place.name}"
         self.needed.add(place.module)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from aesara.tensor.basic import AllocEmpty
 
 from deconv_legacy.engine import aesara
 from deconv_legacy.theano.old import gpu, gpu_ops
@@ -68,7 +69,7 @@ gpu_from_host = as_cuda_ndarray_variable
 
 
 def _empty(*sizes: Any) -> Any:
-    return at.AllocEmpty("float32")(*sizes)
+    return AllocEmpty("float32")(*sizes)
 
 
 def GpuAllocEmpty() -> Any:

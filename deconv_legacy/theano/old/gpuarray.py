@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from aesara.tensor.basic import AllocEmpty
 
 from deconv_legacy.engine import aesara
 from deconv_legacy.theano.old import gpu, gpu_ops
@@ -88,12 +89,12 @@ GpuFromCuda = gpu_from_host
 
 def GpuAllocEmpty(dtype: str, context_name: Any = None) -> Any:
     """An Op that makes arrays of given sizes, whatever they hold."""
-    return at.AllocEmpty(dtype)
+    return AllocEmpty(dtype)
 
 
 def gpu_alloc_empty(ctx: Any, dtype: str) -> Any:
     """``gpu_alloc_empty(context, dtype)(*sizes)``."""
-    return at.AllocEmpty(dtype)
+    return AllocEmpty(dtype)
 
 
 def GpuAlloc(context_name: Any = None, memset_0: bool = False) -> Any:

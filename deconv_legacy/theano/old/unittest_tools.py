@@ -91,9 +91,9 @@ def str_diagnostic(expected: Any, value: Any, rtol: float | None, atol: float | 
 
 
 def assert_allclose(expected: Any, value: Any, rtol: float | None = None, atol: float | None = None) -> None:
-    """Raise WrongValue unless the arrays agree, by default to the tolerance of their dtype."""
+    """Raise WrongValue unless the arrays, which may broadcast, agree; by default to the tolerance of their dtype."""
     limits = _tolerances(expected, value, rtol, atol)
-    if np.shape(expected) != np.shape(value) or not np.allclose(expected, value, *limits, equal_nan=True):
+    if not np.allclose(expected, value, *limits, equal_nan=True):
         raise WrongValue(expected, value, rtol, atol)
 
 

@@ -1,0 +1,135 @@
+"""The bridges of `deconv-legacy run`: each works, tells once, and can be left out."""
+
+import ast
+import pickle
+
+import numpy as np
+import pytest
+
+from deconv_legacy.errors import DeconvLegacyError
+from deconv_legacy.theano import drift
+
+SCRIPT = """\
+# -*- coding: latin-1 -*-
+import collections, inspect, sys, time
+import cPickle
+import numpy as np
+import beside
+print "arguments", sys.argv[1:]
+print 7 / 2, 7 / 2.0, np.arange(5) / 2, beside.third(7)
+x = np.arange(12).reshape(3, 4)
+window = [slice(None), slice(1, 3)]
+print x[window].shape, x[[0, 2]].shape
+print isinstance({}, collections.Mapping), issubclass(dict, collections.MutableMapping), np.float(3) + np.int(1)
+print inspect.getargspec(lambda a, *b: None).args, time.clock() > 0, {1: 2}.has_key(1)
+print cPickle.loads(%r)[0].shape
+"""
+# what Python 2 writes for [numpy.arange(3)], with bytes that are no ASCII
+PICKLED = pickle.dumps([np.array([1, 200, 70000])], 2)
+
+
+@pytest.fixture
+def script(tmp_path):
+    (tmp_path / "beside.py").write_text("def third(n):\n    return n / 3\n\nxrange(1)\n")
+    path = tmp_path / "script.py"
+    path.write_bytes((SCRIPT % PICKLED).encode("latin-1"))
+    return path
+
+
+def run(python, *words, **options):
+    return python(["-m", "deconv_legacy", "run", *map(str, words)], **options)
+
+
+def test_a_script_of_python_2(python, script):
+    done = run(python, script, "-a", "b")
+    assert done.stdout.splitlines() == [
+        "arguments ['-a', 'b']",
+        "3 3.5 [0 0 1 1 2] 2",
+        "(3, 2) (2, 4)",
+        "True True 4.0",
+        "['a'] True True",
+        "(3,)",
+    ]
+    told = [line.split("'")[1] for line in done.stderr.splitlines() if "bridge" in line]
+    expected = {"collections", "numpy", "time", "python2", "list-index"}
+    assert len(told) == len(set(told)) and expected <= set(told)
+    assert "script.py:10" in done.stderr.split("'list-index'")[1].splitlines()[0]
+
+
+def test_a_bridge_left_out(python, script):
+    done = run(python, "--without", "numpy", script, ok=False)
+    assert done.returncode == 1 and "has no attribute 'float'" in done.stderr
+    done = run(python, "--without", "python2", script, ok=False)
+    assert (done.returncode == 1 and "SyntaxError" in done.stderr) or done.returncode == 2
+    done = run(python, "--no-bridges", script, ok=False)
+    assert "bridge" not in done.stderr
+
+
+def test_exit_status_and_traceback_are_the_scripts(python, tmp_path):
+    path = tmp_path / "fails.py"
+    path.write_text("import sys, theano\nassert __name__ == '__main__' and sys.argv == [__file__]\nsys.exit(5)\n")
+    assert run(python, path, ok=False).returncode == 5
+    path.write_text("def f():\n    1 / 0\nf()\n")
+    done = run(python, path, ok=False)
+    assert (
+        done.returncode == 1 and "ZeroDivisionError" in done.stderr and "deconv_legacy/theano/run.py" not in done.stderr
+    )
+    missing = run(python, tmp_path / "none.py", ok=False)
+    assert missing.returncode == 2 and missing.stderr.startswith("deconv-legacy: error: ")
+
+
+def test_flags_that_aesara_takes_only_at_its_start(python, tmp_path):
+    path = tmp_path / "flags.py"
+    path.write_text("import theano\nprint(theano.config.optimizer_excluding, theano.config.floatX)\n")
+    done = run(python, path, THEANO_FLAGS="optimizer_excluding=inplace,floatX=float32")
+    assert done.stdout == "inplace float32\n" and done.stderr == ""
+
+
+def test_lists_that_numpy_took_for_tuples():
+    cut = slice(1, 2)
+    assert drift.index([cut, 3]) == (cut, 3) and drift.index([None, 0]) == (None, 0)
+    assert drift.index([[0, 1], [1, 2]]) == ([0, 1], [1, 2])
+    for unchanged in ([0, 2], (cut, 3), cut, 4, [0] * 40):
+        assert drift.index(unchanged) is unchanged
+
+
+def test_division_of_python_2():
+    assert (drift.divide(7, 2), drift.divide(-7, 2), drift.divide(7.0, 2)) == (3, -4, 3.5)
+    assert drift.divide(np.arange(4), 2).dtype.kind == "i" and drift.divide(np.arange(4), 2.0).dtype.kind == "f"
+
+
+@pytest.mark.parametrize(
+    "source, old",
+    [
+        ("for i in xrange(3): pass", True),
+        ("{}.iteritems()", True),
+        ("import cPickle", True),
+        ("try:\n    import cPickle\nexcept ImportError:\n    import pickle", False),
+        ("from six.moves import xrange\nxrange(3)", False),
+        ("import six\nsix.iteritems({})", False),
+        ("def f(reduce): return reduce(1)", False),
+        ("print(1 / 2)", False),
+    ],
+)
+def test_what_counts_as_python_2(source, old):
+    assert drift.is_python2(ast.parse(source)) is old
+
+
+def test_what_is_no_python_at_all():
+    with pytest.raises(DeconvLegacyError, match="neither Python 3 nor Python 2"):
+        drift.to_python3("if if", "x.py")
+
+
+def test_bridges_are_taken_down_again():
+    import collections
+
+    bridges = drift.Bridges(report=lambda text: None)
+    load = pickle.load
+    bridges.build()
+    assert collections.Iterable and pickle.load is not load
+    bridges.remove()
+    assert not hasattr(collections, "Iterable") and pickle.load is load
+    with pytest.raises(AttributeError, match="deprecated alias"):
+        np.float  # noqa: B018
+    with pytest.raises(ValueError, match="no bridge is called"):
+        drift.Bridges(["numpi"])
