@@ -19,7 +19,7 @@ def deconvolve(shape=(None, None, 9, 10), **options):
     return ac.conv2d_grad_wrt_inputs(at.constant(G), at.constant(W), shape, subsample=(2, 2), **options)
 
 
-@pytest.mark.parametrize("kind", [int, np.int64, np.int32, np.array, at.constant], ids=str)
+@pytest.mark.parametrize("kind", [int, np.int64, np.int32, np.array, at.constant], ids=lambda kind: kind.__name__)
 def test_sizes_may_be_numpy_integers_and_constants(kind):
     variable = deconvolve((kind(1), kind(2), kind(9), kind(10)))
     size = variable.owner.op.imshp[2]
