@@ -75,9 +75,7 @@ class SizeError(DeconvLegacyError, ValueError):
 class FileFormatError(DeconvLegacyError, ValueError):
     """A file that cannot be read: what it is, where in it (line and column where text), and why."""
 
-    def __init__(
-        self, cause: str, *, path: object = None, line: int | None = None, column: int | None = None
-    ):
+    def __init__(self, cause: str, *, path: object = None, line: int | None = None, column: int | None = None):
         self.cause = cause
         self.path = None if path is None else str(path)
         self.line = line

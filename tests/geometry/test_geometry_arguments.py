@@ -24,7 +24,9 @@ from deconv_legacy.geometry import (
 
 
 @pytest.mark.parametrize(
-    "value", [(3, 5), [3, 5], np.array([3, 5]), (np.int64(3), np.uint8(5)), iter([3, 5])], ids=lambda value: type(value).__name__
+    "value",
+    [(3, 5), [3, 5], np.array([3, 5]), (np.int64(3), np.uint8(5)), iter([3, 5])],
+    ids=lambda value: type(value).__name__,
 )
 def test_every_kind_of_integer_sequence_becomes_plain_ints(value):
     result = per_axis(value, 2, "kernel", 1)

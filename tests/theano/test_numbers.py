@@ -6,7 +6,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 # These draw the same bits; the rest may differ in the last ones, by the order of sums.
-EXACT = ("pools", "random_streams", "tensors")
+EXACT = ("pools", "random_streams", "mrg_streams", "tensors")
 
 
 def test_numbers_of_theano(python, tmp_path):
