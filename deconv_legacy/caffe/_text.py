@@ -8,7 +8,6 @@ for blocks; ``[a, b]`` for repeated fields; ``,`` and ``;`` after a field; ``#``
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import ctypes
 import difflib
@@ -18,21 +17,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from deconv_legacy.caffe._lexer import Token, places, tokens
 from deconv_legacy.errors import FileFormatError
 
 __all__ = ["check_strings", "format_message", "parse_message"]
 
-_TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\n\v\f]+|\#[^\n]*)
-    |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
-    |(?P<number>\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*)
-    |(?P<string>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
-    |(?P<symbol>[{}<>\[\]:;,-])""",
-    re.VERBOSE,
-)
-_INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 _DECIMAL = re.compile(r"0|[1-9][0-9]*")
-_FLOAT = re.compile(r"(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?")
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))", re.DOTALL)
 _SIMPLE_ESCAPES = {
     b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v",
@@ -47,12 +37,6 @@ _MAX_PLACES = 4
 _Entry = tuple[tuple[int, int], str]  # ((line, column), cause)
 
 
-class _Token(NamedTuple):
-    kind: str  # "name", "integer", "float", "string", "symbol", "end" or "error" (text says what is wrong)
-    text: str
-    position: int
-
-
 class _Field(NamedTuple):
     descriptor: Any
     name: str
@@ -65,7 +49,7 @@ class _Field(NamedTuple):
 class _Problem(Exception):
     """A value that is wrong, at a token; the file can be read on after it."""
 
-    def __init__(self, cause: str, token: _Token):
+    def __init__(self, cause: str, token: Token):
         super().__init__(cause)
         self.token = token
 
@@ -176,20 +160,19 @@ class _Reader:
         self.is_foreign = is_foreign
         self.problems: list[_Entry] = []
         self.foreign: list[_Entry] = []
-        self.line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self.tokens = list(_tokens(text))
+        self.tokens = list(tokens(text))
+        self.place_of = places(text)
         self.index = 0
         self.depth = 0
 
     # Tokens
 
     @property
-    def token(self) -> _Token:
+    def token(self) -> Token:
         return self.tokens[self.index]
 
-    def place(self, token: _Token) -> tuple[int, int]:
-        line = bisect.bisect_right(self.line_starts, token.position)
-        return line, token.position - self.line_starts[line - 1] + 1
+    def place(self, token: Token) -> tuple[int, int]:
+        return self.place_of(token.position)
 
     def take(self, *symbols: str) -> str | None:
         """Go past one of these symbols, if it is next."""
@@ -217,7 +200,7 @@ class _Reader:
         except _SyntaxProblem as problem:
             self.report(problem)
 
-    def block(self, message: Any, closing: str | None, opening: _Token) -> None:
+    def block(self, message: Any, closing: str | None, opening: Token) -> None:
         """The fields of a message up to its closing symbol, or to the end of the file."""
         fields, required = _fields(message.DESCRIPTOR)
         seen: set[str] = set()
@@ -304,7 +287,7 @@ class _Reader:
             self.float(field, negative) if field.kind in ("float", "double") else self.integer(field, first, negative)
         )
 
-    def integer(self, field: _Field, first: _Token, negative: bool) -> int:
+    def integer(self, field: _Field, first: Token, negative: bool) -> int:
         if self.token.kind != "integer":
             raise self.wrong(f"{field.name!r} takes an integer")
         if negative and field.low == 0:
@@ -382,7 +365,7 @@ class _Reader:
 
     # Unknown fields
 
-    def unknown_field(self, token: _Token, descriptor: Any, fields: Iterable[str]) -> None:
+    def unknown_field(self, token: Token, descriptor: Any, fields: Iterable[str]) -> None:
         cause = f"{descriptor.name} has no field {token.text!r}"
         if self.allow_unknown:
             self.foreign.append((self.place(token), f"{cause} (skipped)"))
@@ -448,30 +431,6 @@ class _Reader:
         self.index += 1
 
 
-def _tokens(text: str) -> Iterable[_Token]:
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            yield _Token("error", _lexical_error(text[position]), position)
-            break
-        kind, found = match.lastgroup or "", match.group()
-        if kind == "number":
-            kind = "integer" if _INTEGER.fullmatch(found) else "float" if _FLOAT.fullmatch(found) else "error"
-            if kind == "error":
-                found = f"{found!r} is no number"
-        if kind != "space":
-            yield _Token(kind, found, position)
-        position = match.end()
-    yield _Token("end", "", len(text))
-
-
-def _lexical_error(character: str) -> str:
-    if character in "\"'":
-        return "the string does not end on its line"
-    return f"unexpected character {character!r}"
-
-
 def _to_int(text: str) -> int:
     if len(text) > 30:
         return 1 << 70  # beyond every field, and int() refuses very long decimals
@@ -480,7 +439,7 @@ def _to_int(text: str) -> int:
     return int(text, 8 if text.startswith("0") else 10)
 
 
-def _unescape(token: _Token) -> bytes:
+def _unescape(token: Token) -> bytes:
     def replace(match: re.Match[bytes]) -> bytes:
         octal, digits, short, long, other = match.groups()
         if octal is not None:

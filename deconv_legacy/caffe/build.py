@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import numpy as np
 
 from deconv_legacy import fillers
 from deconv_legacy.caffe import types as _types  # noqa: F401  (fills the registry)
+from deconv_legacy.caffe._files import read_text
+from deconv_legacy.caffe._lexer import Place, type_places
 from deconv_legacy.caffe.caffemodel import StoredLayer, read_layers
 from deconv_legacy.caffe.filter import filter_net
 from deconv_legacy.caffe.registry import LAYERS
@@ -224,7 +226,7 @@ def build_net(
     Raises
     ------
     FileFormatError
-        Listing every layer type that there is not, with lines where `path` is given.
+        Listing every layer of a type that there is not, with line and column where `path` is given.
     SizeError, MismatchError
         Naming the layer.
 
@@ -294,29 +296,28 @@ def top_names(spec: Any) -> list[str]:
 
 
 def refuse_unknown(net: Any, path: Any) -> None:
-    unknown = {layer.type: layer.name for layer in reversed(net.layer) if layer.type not in LAYERS}
+    """Raise a FileFormatError that lists every layer of a type that there is not, with its place in the file."""
+    unknown = [layer for layer in net.layer if layer.type not in LAYERS]
     if not unknown:
         return
-    text = None
+    places: dict[tuple[str, str], list[Place]] = {}
     if path is not None:
-        try:
-            text = Path(path).read_text(errors="replace")
-        except OSError:
-            text = None
+        with contextlib.suppress(OSError, FileFormatError):  # gone since it was read
+            places = type_places(read_text(path))
     notes, first = [], None
-    for kind in reversed(unknown):
-        near = difflib.get_close_matches(kind, LAYERS, n=1)
-        match = re.search(rf"type\s*:\s*[\"']{re.escape(kind)}[\"']", text) if text else None
-        line = text.count("\n", 0, match.start()) + 1 if text and match else None
-        first = first or line
+    for layer in unknown:
+        there = places.get((layer.name, layer.type), [])  # several where train and test net have one each
+        first = first or (there[0] if there else None)
+        near = difflib.get_close_matches(layer.type, LAYERS, n=1)
         notes.append(
-            f"{kind!r} of layer {unknown[kind]!r}"
-            + (f" (line {line})" if line else "")
+            f"{layer.type!r} of layer {layer.name!r}"
+            + (" at " + " and ".join(f"{line}:{column}" for line, column in there) if there else "")
             + (f" (did you mean {near[0]!r}?)" if near else "")
         )
     raise FileFormatError(
         f"unknown layer type{'s' if len(notes) > 1 else ''} {', '.join(notes)}; there are {', '.join(sorted(LAYERS))}; "
         "deconv_legacy.caffe.registry says how to add one",
         path=path,
-        line=first,
+        line=first and first[0],
+        column=first and first[1],
     )

@@ -325,17 +325,31 @@ def test_two_layers_make_one_blob():
         net_of('layer { name: "l" type: "ReLU" bottom: "x" top: "z" }' + one("ReLU"))
 
 
-def test_unknown_types_are_listed_with_lines_and_near_names(tmp_path):
+def test_unknown_types_are_listed_with_their_places_and_near_names(tmp_path):
     path = tmp_path / "net.prototxt"
     path.write_text(
-        'input: "x" input_dim: [1, 1, 2, 2]\n' + one("Deconvolutoin") + "\n\n" + one("Warp", tops=("z",)), "utf-8"
+        'input: "x" input_dim: [1, 1, 2, 2]\n'
+        'layer { name: "l" type: "Deconvolutoin" bottom: "x" top: "y" }\n'
+        '# layer { name: "m" type: "Warp" }\n'
+        'layer {\n  type: "Warp" include { phase: TRAIN } name: "m" bottom: "x" top: "z" }\n'
+        "layer { bottom: \"x\" top: \"z\" name: 'm' type:\n  'Warp' include < phase: TEST > }\n"
+        'layer { name: "n" type: "Warp" bottom: "x" top: "w" }\n'
     )
     with pytest.raises(FileFormatError) as error:
         build_net(read_net(path), path=path)
+    assert (error.value.line, error.value.column) == (2, 25)
     text = str(error.value)
-    assert error.value.line == 2 and text.startswith(f"{path}:2: unknown layer types 'Deconvolutoin' of layer 'l'")
-    assert "did you mean 'Deconvolution'?" in text and "'Warp'" in text and "(line 4)" in text
+    assert text.startswith(
+        f"{path}:2:25: unknown layer types 'Deconvolutoin' of layer 'l' at 2:25 (did you mean 'Deconvolution'?), "
+        "'Warp' of layer 'm' at 5:9 and 7:3, 'Warp' of layer 'n' at 8:25; there are "
+    )
     assert "SoftmaxWithLoss" in text
+
+
+def test_unknown_types_without_a_file():
+    with pytest.raises(FileFormatError, match=r"^unknown layer type 'SPP' of layer 'l'; there are") as error:
+        net_of(one("SPP"))
+    assert error.value.line is None
 
 
 def test_a_type_of_ones_own():

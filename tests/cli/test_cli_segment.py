@@ -231,7 +231,7 @@ def test_a_prototxt_with_an_unknown_layer(tmp_path, segment, net):
     photo = save(tmp_path / "photo.png", noise(3, 4))
     net[0].write_text(POINTWISE.replace('"Convolution"', '"Convolutoin"'))
     message = segment(photo).error()
-    assert "point.prototxt:3: unknown layer type 'Convolutoin' of layer 'classify'" in message
+    assert "point.prototxt:3:32: unknown layer type 'Convolutoin' of layer 'classify'" in message
     assert "did you mean 'Convolution'?" in message
     assert nothing_written(tmp_path)
 
