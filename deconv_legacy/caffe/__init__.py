@@ -12,12 +12,17 @@ Beside these it is pycaffe: ``from deconv_legacy import caffe``, then ``caffe.Ne
 and so on as ever; `install` makes ``import caffe`` mean it.
 """
 
+import sys
+import time
+
 from deconv_legacy._version import __version__
-from deconv_legacy.caffe import coord_map, io, net_spec, proto
+from deconv_legacy.caffe import coord_map, draw, io, net_spec, proto
 from deconv_legacy.caffe._install import install, uninstall
 from deconv_legacy.caffe._state import set_random_seed, warn_once
 from deconv_legacy.caffe.build import BuiltNet, build_net
 from deconv_legacy.caffe.caffemodel import read_layers, read_mean, read_weights, write_mean, write_weights
+from deconv_legacy.caffe.classifier import Classifier
+from deconv_legacy.caffe.detector import Detector
 from deconv_legacy.caffe.layer import Layer
 from deconv_legacy.caffe.net import Net
 from deconv_legacy.caffe.net_spec import NetSpec, assign_proto, layers, params, to_proto
@@ -35,22 +40,27 @@ from deconv_legacy.caffe.solver import (
 
 __all__ = [
     "LAYERS",
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
     "BuiltNet",
+    "Classifier",
+    "Detector",
     "Layer",
     "NesterovSolver",
     "Net",
     "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
+    "Timer",
     "__version__",
     "assign_proto",
     "build_net",
     "coord_map",
+    "draw",
     "get_solver",
     "has_nccl",
     "init_log",
@@ -108,14 +118,12 @@ def set_device(device: int) -> None:
     warn_once(f"caffe.set_device({device}): there is no GPU mode; everything runs on the CPU")
 
 
-def init_log(level: int = 0) -> None:
+def init_log(level: int = 0, stderr: bool = False) -> None:
     """Nothing: there is no glog to set up."""
 
 
 def log(text: str) -> None:
     """Print a line to stderr, as Caffe's log does."""
-    import sys
-
     print(text, file=sys.stderr, flush=True)
 
 
@@ -152,3 +160,32 @@ def set_multiprocess(multiprocess: bool) -> None:
 def _need_one(what: str, value: object, legal: object) -> None:
     if value != legal:
         raise NotImplementedError(f"{what} {value}: one process trains, so {legal} is legal")
+
+
+class NCCL:
+    """Refuses: one process trains."""
+
+    def __init__(self, solver: object = None, uid: object = None):
+        raise NotImplementedError("NCCL: one process trains; there are no others to talk to")
+
+    @staticmethod
+    def new_uid() -> bytes:
+        """Refuses, as making one."""
+        raise NotImplementedError("NCCL: one process trains; there are no others to talk to")
+
+
+class Timer:
+    """A stopwatch: ``start()``, ``stop()``, and ``ms``, the milliseconds between."""
+
+    def __init__(self) -> None:
+        self._start = self._end = time.perf_counter()
+
+    def start(self) -> None:
+        self._start = time.perf_counter()
+
+    def stop(self) -> None:
+        self._end = time.perf_counter()
+
+    @property
+    def ms(self) -> float:
+        return 1000 * (self._end - self._start)

@@ -10,7 +10,8 @@ from deconv_legacy.errors import MismatchError
 __all__ = ["install", "uninstall"]
 
 _NAME = "deconv_legacy.caffe"
-_MODULES = ("net_spec", "coord_map", "io", "proto", "proto.caffe_pb2")
+_MODULES = ("classifier", "coord_map", "detector", "draw", "io", "net_spec", "proto", "proto.caffe_pb2")
+_PACKAGE = ("pycaffe", "_caffe")  # modules of pycaffe whose names are all the package's
 
 
 def install() -> None:
@@ -28,11 +29,13 @@ def install() -> None:
     sys.modules["caffe"] = ours
     for name in _MODULES:
         sys.modules[f"caffe.{name}"] = importlib.import_module(f"{_NAME}.{name}")
+    for name in _PACKAGE:
+        sys.modules[f"caffe.{name}"] = ours
 
 
 def uninstall() -> None:
     """Undo `install`."""
     ours = importlib.import_module(_NAME)
     if sys.modules.get("caffe") is ours:
-        for name in ("caffe", *(f"caffe.{name}" for name in _MODULES)):
+        for name in ("caffe", *(f"caffe.{name}" for name in (*_MODULES, *_PACKAGE))):
             sys.modules.pop(name, None)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from deconv_legacy.caffe.proto import caffe_pb2
 from deconv_legacy.caffe.schema import messages
-from deconv_legacy.errors import MismatchError, MissingExtraError, SizeError
+from deconv_legacy.errors import FileFormatError, MismatchError, MissingExtraError, SizeError
 
 __all__ = [
     "Transformer",
@@ -21,6 +22,7 @@ __all__ = [
     "arraylist_to_blobprotovector_str",
     "blobproto_to_array",
     "blobprotovector_str_to_arraylist",
+    "caffe_pb2",
     "datum_to_array",
     "load_image",
     "oversample",
@@ -89,37 +91,62 @@ def datum_to_array(datum: Any) -> np.ndarray:
     return np.array(datum.float_data).astype(float).reshape(shape)
 
 
+_LUMA = np.array([0.2125, 0.7154, 0.0721])
+
+
 def load_image(filename: Any, color: bool = True) -> np.ndarray:
-    """An image file as float32 (rows, columns, 3), RGB and 0 .. 1; (rows, columns, 1) where `color` is False."""
+    """An image file as float32 (rows, columns, 3), RGB and 0 .. 1; (rows, columns, 1) where `color` is False.
+
+    As pycaffe reads it: alpha is dropped, grey images get three channels, and colours become grey by
+    .2125 R + .7154 G + .0721 B.
+    """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise MissingExtraError("Pillow", "caffe", "reading images") from error
-    with Image.open(filename) as image:
-        pixels = np.asarray(image.convert("RGB" if color else "F"), np.float32) / 255
-    return pixels if color else pixels[..., None]
+    try:
+        with Image.open(filename) as image:
+            if image.mode.startswith("I"):  # 16 bits
+                pixels = np.asarray(image, np.float64) / 65535
+            elif image.mode in ("1", "L", "LA"):
+                pixels = np.asarray(image.convert("L"), np.float64) / 255
+            else:
+                pixels = np.asarray(image.convert("RGB"), np.float64) / 255
+    except UnidentifiedImageError:
+        raise FileFormatError("no image that Pillow can read", path=filename) from None
+    if pixels.ndim == 3 and not color:
+        pixels = pixels @ _LUMA
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3 if color else 1, axis=2)
+    return pixels.astype(np.float32)
 
 
 def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
     """An image (rows, columns, channels) in other sizes, by splines of `interp_order` (1: bilinear).
 
-    Cells are areas: the centre of output cell i lies at ``(i + 1/2) n / o - 1/2``, as skimage has it, which pycaffe
-    calls; borders are repeated.
+    As pycaffe has it, which has two ways. Of 1 or 3 channels: cells are areas, the centre of output cell i lies at
+    ``(i + 1/2) n / o - 1/2``, and beyond the image is its minimum (skimage's ``resize(mode="constant")`` of that time,
+    without smoothing; its cubic is another). Of any other number of channels: the corners stay where they are (SciPy's
+    ``zoom``).
     """
     from scipy import ndimage
 
     im = np.asarray(im)
     rows, columns = (int(n) for n in new_dims)
+    if im.ndim != 3 or min(*im.shape, rows, columns) < 1:
+        raise SizeError(
+            f"an image of shape {im.shape} to {rows} x {columns}: sizes of at least 1", where="resize_image"
+        )
     if im.shape[:2] == (rows, columns):
         return im.astype(np.float32)
-    zoom = [o / n for o, n in zip((rows, columns), im.shape[:2], strict=True)]
-    channels = [
-        ndimage.zoom(
-            im[..., c].astype(np.float64), zoom, order=interp_order, mode="nearest", grid_mode=True, prefilter=True
-        )
-        for c in range(im.shape[-1])
-    ]
-    return np.stack(channels, axis=-1).astype(np.float32)
+    zoom = rows / im.shape[0], columns / im.shape[1], 1
+    if im.shape[-1] not in (1, 3):
+        return ndimage.zoom(im, zoom, order=interp_order).astype(np.float32)
+    least = float(im.min())
+    above = im.astype(np.float64) - least
+    return (ndimage.zoom(above, zoom, order=interp_order, mode="grid-constant", grid_mode=True) + least).astype(
+        np.float32
+    )
 
 
 def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.ndarray:
@@ -219,19 +246,21 @@ class Transformer:
         self.raw_scale[in_] = scale
 
     def set_mean(self, in_: str, mean: Any) -> None:
-        """What is taken off: a number for each channel, or an image (channels, rows, columns) of the net's size."""
+        """What is taken off: a number for each channel, or an image (channels, rows, columns), resized where it is not
+        of the net's size."""
         self._check_input(in_)
         mean = np.asarray(mean)
+        wanted = tuple(self.inputs[in_][1:])
         if mean.ndim == 1:
-            if mean.shape[0] != self.inputs[in_][1]:
+            if mean.shape[0] != wanted[0]:
                 raise MismatchError("Mean channels incompatible with input.")
             mean = mean[:, None, None]
         else:
             shape = mean.shape if mean.ndim == 3 else (1, *mean.shape)
-            if len(shape) != 3:
-                raise MismatchError("Mean shape invalid")
-            if shape != tuple(self.inputs[in_][1:]):
-                raise MismatchError(f"Mean shape {shape} incompatible with input shape {tuple(self.inputs[in_])}.")
+            if len(shape) != 3 or len(wanted) != 3 or shape[0] not in (1, wanted[0]):
+                raise MismatchError(f"Mean shape invalid: {mean.shape} for an input of shape {tuple(self.inputs[in_])}")
+            if shape != wanted:
+                mean = resize_image(mean.reshape(shape).transpose(1, 2, 0), wanted[1:]).transpose(2, 0, 1)
         self.mean[in_] = mean
 
     def set_input_scale(self, in_: str, scale: float) -> None:

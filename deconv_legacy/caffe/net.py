@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -188,6 +188,7 @@ class Net:
         self._segments: dict[Any, Segment] = {}
         self._passes: dict[int, _Pass] = {}  # by layer: the last forward through it
         self._wanted: tuple[dict[str, None], dict[str, None]] = ({}, {})
+        self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
         read: dict[str, None] = {}
         makers: dict[str, int] = {}
         for index, layer in enumerate(spec.layer):
@@ -456,10 +457,10 @@ class Net:
                 raise MismatchError(f"no blob is called {name!r}; there are {', '.join(self.blobs)}")
 
     def _pieces(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Layers ``first .. last`` cut at those in Python."""
+        """Layers ``first .. last`` cut at those in Python; one by one where there are callbacks."""
         pieces: list[tuple[int, int]] = []
         for index in range(first, last + 1):
-            alone = self._nodes[index].host is not None
+            alone = self._nodes[index].host is not None or bool(self._callbacks)
             if pieces and not alone and self._nodes[pieces[-1][1]].host is None:
                 pieces[-1] = (pieces[-1][0], index)
             else:
@@ -470,8 +471,10 @@ class Net:
         pieces = self._pieces(first, last)
         for number, (start, end) in enumerate(pieces):
             node = self._nodes[start]
+            self._call("before_forward", start)
             if node.host is not None:
                 self._host_forward(node)
+                self._call("after_forward", start)
                 continue
             # what layers in Python that are about to run will read
             soon = {b for s, e in pieces[number + 1 :] for i in range(s, e + 1) for b in self._nodes[i].bottoms}
@@ -479,6 +482,28 @@ class Net:
             wanted = [name for name in tops if name in soon or self._is_wanted(DATA, name, names)]
             results = taken.run(wanted, updates=True)
             self._finish(taken, wanted, results)
+            self._call("after_forward", start)
+
+    def before_forward(self, run: Callable[[int], Any]) -> None:
+        """Call ``run(index)`` before every layer's forward. Where there are callbacks, layers run one by one, each
+        compiled on its own."""
+        self._callbacks.setdefault("before_forward", []).append(run)
+
+    def after_forward(self, run: Callable[[int], Any]) -> None:
+        """The same after a layer's forward."""
+        self._callbacks.setdefault("after_forward", []).append(run)
+
+    def before_backward(self, run: Callable[[int], Any]) -> None:
+        """The same before a layer's backward."""
+        self._callbacks.setdefault("before_backward", []).append(run)
+
+    def after_backward(self, run: Callable[[int], Any]) -> None:
+        """The same after it."""
+        self._callbacks.setdefault("after_backward", []).append(run)
+
+    def _call(self, kind: str, layer: int) -> None:
+        for run in self._callbacks.get(kind, ()):
+            run(layer)
 
     def _host_forward(self, node: Node) -> None:
         bottoms, tops = self._ends(node)
@@ -587,20 +612,25 @@ class Net:
 
     def _backward(self, first: int, last: int, names: Iterable[str] = ()) -> None:
         for start, end in reversed(self._pieces(last, first)):
-            node = self._nodes[start]
-            if node.host is not None:
-                if node.need_backward:
-                    bottoms, tops = self._ends(node)
-                    node.host.backward(tops, node.bottom_need, bottoms)
-                continue
-            if not any(n.need_backward for n in self._nodes[start : end + 1]):
-                continue
-            taken = self._passes.get(start)
-            if taken is None or self._passes.get(end) is not taken:
-                taken = _Pass(self, self._segment(start, end))
-            down = _BackwardPass(taken, (start, end))
-            wanted = self._wanted_diffs(down, names)
-            self._finish_backward(down, wanted, down.run(wanted))
+            self._call("before_backward", start)
+            self._piece_backward(start, end, names)
+            self._call("after_backward", start)
+
+    def _piece_backward(self, start: int, end: int, names: Iterable[str]) -> None:
+        node = self._nodes[start]
+        if node.host is not None:
+            if node.need_backward:
+                bottoms, tops = self._ends(node)
+                node.host.backward(tops, node.bottom_need, bottoms)
+            return
+        if not any(n.need_backward for n in self._nodes[start : end + 1]):
+            return
+        taken = self._passes.get(start)
+        if taken is None or self._passes.get(end) is not taken:
+            taken = _Pass(self, self._segment(start, end))
+        down = _BackwardPass(taken, (start, end))
+        wanted = self._wanted_diffs(down, names)
+        self._finish_backward(down, wanted, down.run(wanted))
 
     def _wanted_diffs(self, down: _BackwardPass, names: Iterable[str]) -> list[str]:
         """Those that are read: by name, or by a layer below this piece."""
@@ -623,7 +653,7 @@ class Net:
         pieces = self._pieces(0, len(self._nodes) - 1)
         compiled = [piece for piece in pieces if self._nodes[piece[0]].host is None]
         last = len(self._nodes) - 1
-        if len(compiled) != 1 or compiled[0][1] != last:
+        if len(compiled) != 1 or compiled[0][1] != last or self._callbacks:
             self._forward(0, last, self.outputs)
             self._backward(last, 0)
             return
@@ -637,6 +667,12 @@ class Net:
         count = len(wanted) + len(taken.segment.updates)
         self._finish(taken, wanted, results[:count])
         self._finish_backward(down, diffs, results[count:])
+
+    @property
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """Blob -> the weight of its numbers in the loss, mostly 0."""
+        weights = self._loss_weights()
+        return OrderedDict((name, weights.get(name, 0.0)) for name in self.blobs)
 
     def _loss_weights(self) -> dict[str, float]:
         """Blob -> its part in the loss, where it has one."""

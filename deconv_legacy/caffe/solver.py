@@ -210,6 +210,10 @@ class SGDSolver:
         """Functions to call before each step's forward, and when its gradients are there."""
         self._callbacks.append((on_start, on_gradients_ready))
 
+    def share_weights(self, net: Net) -> None:
+        """Let another net use this solver's parameters: one memory for both."""
+        net.share_with(self.net)
+
     def _test_all(self) -> None:
         for number, (net, count) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
             _log(f"Iteration {self.iter}, Testing net (#{number})")
