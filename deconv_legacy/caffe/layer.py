@@ -112,16 +112,27 @@ def _seed() -> int:
     return _state.seed()
 
 
+_OWN_MODULES = ("voc_layers", "nyud_layers", "siftflow_layers", "pascalcontext_layers")
+"""Modules of the FCN repository whose layers are in `data_layers`, for where they are not on sys.path."""
+
+
 def _python(spec: Any) -> Layer:
     param = spec.python_param
     try:
         module = importlib.import_module(param.module)
     except ModuleNotFoundError as error:
+        if error.name == "caffe":
+            raise MismatchError(
+                f"layer {spec.name!r} (Python): module {param.module!r} imports caffe, which nothing here is called: "
+                "deconv_legacy.caffe.install() before, or `deconv-legacy run`, makes it mean this package"
+            ) from None
         if error.name != param.module:
             raise
-        raise MismatchError(
-            f"layer {spec.name!r} (Python): there is no module {param.module!r}; it must lie on sys.path"
-        ) from None
+        if param.module not in _OWN_MODULES:
+            raise MismatchError(
+                f"layer {spec.name!r} (Python): there is no module {param.module!r}; it must lie on sys.path"
+            ) from None
+        module = importlib.import_module("deconv_legacy.caffe.data_layers")
     cls = getattr(module, param.layer, None)
     if cls is None:
         raise MismatchError(f"layer {spec.name!r} (Python): module {param.module!r} has no class {param.layer!r}")

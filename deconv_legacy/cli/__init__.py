@@ -34,7 +34,7 @@ COMMANDS = {
     "segment": "label every pixel of photos with a Caffe segmentation net",
     "shapes": "list a net's layers: size, receptive field, stride, parameters, multiply-adds",
     "offsets": "derive every crop offset of a net and compare it with the one written",
-    "run": "run a Theano-era script unchanged, over Aesara",
+    "run": "run an old Theano or Caffe script unchanged, Python 2 included",
     "port": "rewrite a Theano-era script to plain Aesara, as a diff",
     "doctor": "show versions, compiler, BLAS and cache, and what is missing",
 }

@@ -1,11 +1,12 @@
-"""Run a Theano-era script unchanged: `import theano` gives Theano's names over Aesara.
+"""Run a script of 2014-2017 unchanged: `import theano` gives Theano's names over Aesara, `import caffe` pycaffe's.
 
 Python and NumPy have changed since, too; each change that old code meets has a bridge, which says on stderr once what
 it bridged and where: {bridges}.
 
-Source code is bridged in the script, in modules beside it, and in the packages named by --package. THEANO_FLAGS and
-.theanorc count. Everything after the script's name is the script's own. Exit status: the script's, 1 after an
-exception of it.
+Source code is bridged in the script, in modules beside it or on PYTHONPATH, and in the packages named by --package; no
+file is changed. The working directory stays as it is, as with python. Where the FCN repository's surgery.py and
+score.py are imported and not found, ours stand in. THEANO_FLAGS and .theanorc count. Everything after the script's
+name is the script's own. Exit status: the script's, 1 after an exception of it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from deconv_legacy.theano.run import aesara_flags_for_start, run_module, run_script
+    from deconv_legacy.cli._imports import serve_caffe
+    from deconv_legacy.theano.run import aesara_flags_for_start, run_module, run_script, to_stderr
 
     flags = aesara_flags_for_start()
     if flags is not None:  # Aesara is imported by now: start again with them
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "deconv_legacy", *sys.argv[1:]])
     bridges = [] if args.no_bridges else [name for name in BRIDGES if name not in args.without]
     start = run_module if args.module else run_script
+    undo = serve_caffe(to_stderr)
     try:
         start(args.script, args.arguments, bridges=bridges, packages=args.package, gpu=args.gpu)
     except SystemExit as end:
@@ -62,4 +65,6 @@ def run(args: argparse.Namespace) -> int:
             raise
         traceback.print_exception(type(error), error, trace)
         return 1
+    finally:
+        undo()
     return 0

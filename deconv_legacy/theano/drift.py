@@ -5,6 +5,12 @@
     its old names through a module ``__getattr__``; nothing else of it changes.
 ``pickle``
     files that Python 2 wrote are read with ``encoding="latin1"`` where the default fails.
+``text``
+    ``np.genfromtxt`` gives strings, as it did when these were bytes.
+``random``
+    once Python 2 code was met, ``random.randint``, ``choice``, ``shuffle``, ... draw what they drew there.
+``parent``
+    modules of the folder above the script's, where the FCN repository keeps ``surgery.py``, are found.
 source
     of the script, of modules in its folder and of packages named by the caller: Python 2 syntax is converted, its
     ``/`` of integers stays a floor, and a list of slices used as an index becomes the tuple that NumPy took it for.
@@ -17,12 +23,15 @@ from __future__ import annotations
 import ast
 import builtins
 import collections.abc
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import inspect
 import io
+import os
 import pickle
+import random
 import sys
 import time
 import tokenize
@@ -35,6 +44,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deconv_legacy.errors import DeconvLegacyError
+from deconv_legacy.theano import _random2
 
 __all__ = ["BRIDGES", "Bridges", "divide", "index", "is_python2", "to_python3"]
 
@@ -44,6 +54,9 @@ BRIDGES = {
     "inspect": "inspect.getargspec",
     "time": "time.clock",
     "pickle": "pickles written by Python 2",
+    "text": "np.genfromtxt gives strings, no bytes",
+    "random": "what a seeded random.randint, choice, shuffle, ... drew under Python 2",
+    "parent": "modules of the folder above the script's",
     "python2": "Python 2 syntax and its integer division",
     "list-index": "a list of slices used as an index of an array",
 }
@@ -114,16 +127,27 @@ class Bridges:
             self.report(f"bridge {name!r} in use: {what} ({where})")
 
     def build(self, folder: Path | None = None, packages: Iterable[str] = ()) -> None:
-        """Put the bridges up; those of source code serve modules in `folder` and the named packages."""
+        """Put the bridges up; those of source code serve modules in `folder`, in the folder above it, in those of
+        PYTHONPATH, and the named packages."""
         for name, (module, old) in _OLD_NAMES.items():
             if name in self.names:
                 self._serve(name, module, old)
         if "pickle" in self.names:
             self._serve_pickle()
+        if "text" in self.names:
+            self._replace(np, "genfromtxt", self._genfromtxt(np.genfromtxt))
+        if "random" in self.names:
+            for name in _random2.FUNCTIONS:
+                self._replace(random, name, self._drawing(name, getattr(random, name)))
         if self.names & {"python2", "list-index"}:
-            finder = _Finder(self, folder, tuple(packages))
+            finder = _Finder(self, _folders(folder), tuple(packages))
             sys.meta_path.insert(0, finder)
             self._undo.append(lambda: sys.meta_path.remove(finder))
+        if "parent" in self.names and folder is not None:
+            above = _Above(self, folder.resolve().parent)
+            finders = [getattr(finder, "__name__", "") for finder in sys.meta_path]
+            sys.meta_path.insert(finders.index("PathFinder") + 1, above)
+            self._undo.append(lambda: sys.meta_path.remove(above))
 
     def remove(self) -> None:
         """Take the bridges down."""
@@ -149,6 +173,31 @@ class Bridges:
 
         module.__getattr__ = __getattr__  # type: ignore[attr-defined]
         self._undo.append(undo)
+
+    def _replace(self, module: types.ModuleType, name: str, new: Any) -> None:
+        old = getattr(module, name)
+        setattr(module, name, new)
+        self._undo.append(lambda: setattr(module, name, old))
+
+    def _genfromtxt(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def genfromtxt(*args: Any, **options: Any) -> Any:
+            if "encoding" not in options:
+                self.tell("text", "np.genfromtxt, with strings", _caller())
+                options["encoding"] = "latin1"
+            return original(*args, **options)
+
+        return genfromtxt
+
+    def _drawing(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def draw(*args: Any, **options: Any) -> Any:
+            if "python2" not in self.told:
+                return original(*args, **options)
+            self.tell("random", f"random.{name} draws as Python 2 did", _caller())
+            return getattr(_random2, name)(*args, **options)
+
+        return draw
 
     def _serve_pickle(self) -> None:
         load, loads = pickle.load, pickle.loads
@@ -235,11 +284,30 @@ def is_python2(tree: ast.Module) -> bool:
             return True
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PYTHON2_METHODS:
             return not isinstance(node.func.value, ast.Name) or node.func.value.id != "six"
+        if _takes_a_list(node):
+            return True
         if isinstance(node, ast.Import) and any(alias.name in _PYTHON2_MODULES for alias in node.names):
             return True
         if isinstance(node, ast.ImportFrom) and node.module in _PYTHON2_MODULES:
             return True
     return False
+
+
+def _takes_a_list(node: ast.AST) -> bool:
+    """Whether it indexes, or takes the length of, what was a list: ``d.keys()[0]``, ``len(map(f, x))``."""
+    if isinstance(node, ast.Subscript):
+        inner: Any = node.value
+        lists = {"map", "filter", "zip"}
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args:
+        inner, lists = node.args[0], {"map", "filter", "zip"}
+    else:
+        return False
+    if not isinstance(inner, ast.Call):
+        return False
+    if isinstance(inner.func, ast.Name):
+        return inner.func.id in lists
+    views = {"keys", "values", "items"} if isinstance(node, ast.Subscript) else set()
+    return isinstance(inner.func, ast.Attribute) and inner.func.attr in views and not inner.args
 
 
 def to_python3(text: str, path: str) -> str:
@@ -358,12 +426,18 @@ class _Indices(_Transformer):
         return node
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Gives modules of the script's folder, and of the named packages, a loader that bridges their source."""
+def _folders(folder: Path | None) -> list[Path]:
+    """Where a script's own modules lie: beside it, and where PYTHONPATH says."""
+    ours = Path(__file__).resolve().parents[2]
+    named = [Path(place).resolve() for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    return [*([folder.resolve()] if folder is not None else []), *(place for place in named if place != ours)]
 
-    def __init__(self, bridges: Bridges, folder: Path | None, packages: tuple[str, ...]):
-        self.bridges, self.packages = bridges, packages
-        self.folder = None if folder is None else folder.resolve()
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Gives modules of the script's folders, and of the named packages, a loader that bridges their source."""
+
+    def __init__(self, bridges: Bridges, folders: Iterable[Path], packages: tuple[str, ...]):
+        self.bridges, self.packages, self.folders = bridges, packages, tuple(folders)
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
@@ -377,7 +451,22 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def _beside(self, file: Path) -> bool:
         installed = {"site-packages", "dist-packages"} & set(file.parts)
-        return self.folder is not None and self.folder in file.parents and not installed
+        return not installed and any(folder in file.parents for folder in self.folders)
+
+
+class _Above(importlib.abc.MetaPathFinder):
+    """Finds, where nothing else did, modules in the folder above the script's."""
+
+    def __init__(self, bridges: Bridges, folder: Path):
+        self.bridges, self.folder = bridges, folder
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        file = self.folder / f"{fullname}.py"
+        if path is not None or "." in fullname or not file.is_file():
+            return None
+        self.bridges.tell("parent", f"module {fullname} from {file}", _caller())
+        loader = _Loader(self.bridges, fullname, str(file))
+        return importlib.util.spec_from_file_location(fullname, file, loader=loader)
 
 
 class _Loader(importlib.machinery.SourceFileLoader):

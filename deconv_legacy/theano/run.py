@@ -13,10 +13,11 @@ from pathlib import Path
 from deconv_legacy.theano import TheanoFlagsWarning, install
 from deconv_legacy.theano.drift import BRIDGES, Bridges
 
-__all__ = ["aesara_flags_for_start", "run_module", "run_script"]
+__all__ = ["aesara_flags_for_start", "run_module", "run_script", "to_stderr"]
 
 
-def _to_stderr(sentence: str) -> None:
+def to_stderr(sentence: str) -> None:
+    """Tell the user of a run."""
     print(f"deconv-legacy run: {sentence}", file=sys.stderr)
 
 
@@ -54,7 +55,7 @@ def run_script(
     bridges: Iterable[str] = BRIDGES,
     packages: Iterable[str] = (),
     gpu: bool = False,
-    report: Callable[[str], None] = _to_stderr,
+    report: Callable[[str], None] = to_stderr,
 ) -> None:
     """Execute a script as ``python path arguments...`` would, with the facade and the bridges.
 
@@ -71,12 +72,12 @@ def run_script(
     """
     path = Path(path)
     data = path.read_bytes()
-    built = _prepare(path.parent, bridges, packages, gpu, report)
+    built = _prepare(path.resolve().parent, bridges, packages, gpu, report)
     main, argv, paths = sys.modules["__main__"], sys.argv, sys.path[:]
     module = types.ModuleType("__main__")
     module.__file__ = str(path)
     sys.modules["__main__"] = module
-    sys.argv, sys.path[:1] = [str(path), *arguments], [str(path.parent)]
+    sys.argv, sys.path[:1] = [str(path), *arguments], [str(path.resolve().parent)]
     try:
         exec(built.compile(data, str(path)), module.__dict__)
     finally:
@@ -91,7 +92,7 @@ def run_module(
     bridges: Iterable[str] = BRIDGES,
     packages: Iterable[str] = (),
     gpu: bool = False,
-    report: Callable[[str], None] = _to_stderr,
+    report: Callable[[str], None] = to_stderr,
 ) -> None:
     """`run_script` for ``python -m name arguments...``."""
     built = _prepare(Path.cwd(), bridges, packages, gpu, report)

@@ -133,3 +133,42 @@ def test_bridges_are_taken_down_again():
         np.float  # noqa: B018
     with pytest.raises(ValueError, match="no bridge is called"):
         drift.Bridges(["numpi"])
+
+
+def test_random_numbers_are_those_of_python_2_once_there_is_python_2():
+    import random
+
+    told = []
+    bridges = drift.Bridges(["random", "python2", "text"], told.append)
+    bridges.build()
+    try:
+        random.seed(0)
+        new = random.randint(1, 10)
+        bridges.compile(b"print 1", "old.py")
+        random.seed(0)
+        assert [random.randint(1, 10) for _ in range(5)] == [9, 8, 5, 3, 6]
+        random.seed(1)
+        draw = random.Random(1).random
+        items = list("abcdefg")
+        random.shuffle(items)
+        expected = list("abcdefg")
+        for i in range(6, 0, -1):
+            j = int(draw() * (i + 1))
+            expected[i], expected[j] = expected[j], expected[i]
+        assert items == expected
+        random.seed(2)
+        first = random.sample(range(1000), 3)
+        assert len(set(first)) == 3 and random.choice([5]) == 5 and random.randrange(3, 9, 2) in (3, 5, 7)
+        table = np.genfromtxt(["1: sky blue", "2: sea"], delimiter=":", dtype=None)
+        assert table[0][1].strip() == "sky blue"
+    finally:
+        bridges.remove()
+    random.seed(0)
+    assert random.randint(1, 10) == new
+    assert sum("random" in text for text in told) == 1
+
+
+@pytest.mark.parametrize("source", ["d.keys()[0]", "zip(a, b)[1]", "len(map(f, x))", "d.items()[-1][0]"])
+def test_lists_that_became_views_are_python_2(source):
+    assert drift.is_python2(ast.parse(source))
+    assert not drift.is_python2(ast.parse("list(d.keys())[0]; d.pop(0)[0]; len(list(x))"))
