@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ class Blob:
         self._shape: tuple[int, ...] | None = tuple(shape)
         self._arrays: list[np.ndarray | None] = [None, None]
         # for data and diff: computes what is pending, or None where the array is current
-        self.pending: list[Callable[[], None] | None] = [None, None]
+        self.pending: list[partial[None] | None] = [None, None]
         self.infer: Callable[[], None] | None = None  # finds the shape when it is not known
 
     @property
@@ -60,16 +61,25 @@ class Blob:
         """New values; an array that somebody holds takes them in place."""
         self._shape = values.shape
         self.pending[which] = None
-        if self.held(which) and self._arrays[which].shape == values.shape:  # type: ignore[union-attr]
-            self._arrays[which][...] = values  # type: ignore[index]
+        array = self._arrays[which] if self.held(which) else None
+        if array is not None and array.shape == values.shape:
+            array[...] = values
         else:
             self._arrays[which] = np.require(values, np.float32, ["C", "W", "A"])
 
-    def postpone(self, which: int, compute: Callable[[], None]) -> None:
-        """New values that are computed when they are read; memory that nobody holds is given back."""
+    def postpone(self, which: int, compute: partial[None]) -> None:
+        """New values that are computed when they are read; memory that nobody holds is given back.
+
+        The first argument of `compute` is what `waits_for` tells.
+        """
         self.pending[which] = compute
         if not self.held(which):
             self._arrays[which] = None
+
+    def waits_for(self, which: int, source: Any) -> bool:
+        """Whether the array is pending, and to be computed by `source`."""
+        pending = self.pending[which]
+        return pending is not None and pending.args[0] is source
 
     def forget_shape(self) -> None:
         """The shape follows from the net's inputs, which have changed."""

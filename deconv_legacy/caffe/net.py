@@ -64,8 +64,7 @@ class _Pass:
     def compute(self) -> None:
         """Everything of this pass that is pending."""
         blobs = self.net.blobs
-        names = [name for name in self.segment.tops if blobs[name].pending[DATA] is not None]
-        names = [name for name in names if blobs[name].pending[DATA].args[0] is self]  # type: ignore[attr-defined]
+        names = [name for name in self.segment.tops if blobs[name].waits_for(DATA, self)]
         asked = [name for name in names if name in self.net._wanted[DATA]]
         for name, values in zip(asked, self.run(asked), strict=True):
             blobs[name].store(DATA, values)
@@ -89,8 +88,7 @@ class _BackwardPass:
 
     def compute(self) -> None:
         blobs = self.net.blobs
-        names = [name for name in self.found.diffs if blobs[name].pending[DIFF] is not None]
-        names = [name for name in names if blobs[name].pending[DIFF].args[0] is self]  # type: ignore[attr-defined]
+        names = [name for name in self.found.diffs if blobs[name].waits_for(DIFF, self)]
         asked = [name for name in names if name in self.net._wanted[DIFF]]
         for name, values in zip(asked, self.run(asked), strict=False):
             blobs[name].store(DIFF, values)
@@ -318,14 +316,14 @@ class Net:
         MismatchError
             In a layer of both, the numbers or shapes of the blobs differ; nothing has been changed then.
         """
-        found: dict[str, Any] = {}
+        found: dict[str, Node] = {}
         for node in self._nodes:
             found.setdefault(node.name, node)
         chosen, problems = [], []
         for layer in read_layers(weights):
-            node = found.get(layer.name)
-            if node is None:
+            if layer.name not in found:
                 continue
+            node = found[layer.name]
             if len(layer.blobs) != len(node.blobs):
                 # Caffe's files hold layers without blobs for those whose parameters are elsewhere
                 problems.append(f"layer {node.name!r} has {len(node.blobs)} parameters, the weights {len(layer.blobs)}")
@@ -547,7 +545,7 @@ class Net:
     def _segment(self, start: int, end: int) -> Segment:
         nodes = self._nodes[start : end + 1]
         made = {name for node in nodes for name in node.tops}
-        outside: dict[str, tuple[int, ...]] = {}
+        outside: dict[str, tuple[int | None, ...]] = {}
         seen: set[str] = set()
         for node in nodes:
             outside.update((name, self.blobs[name].dims) for name in node.bottoms if name not in seen)
@@ -715,7 +713,7 @@ class Net:
         cut = lambda found: {name: np.asarray(rows)[:count] for name, rows in found.items()}  # noqa: E731
         return cut(of_blobs), cut(of_diffs)
 
-    def _batches(self, arrays: Mapping[str, Any]) -> Iterable[dict[str, np.ndarray]]:
+    def _batches(self, arrays: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         """Cut arrays into batches of the net's size, the last filled up with zeros."""
         if not arrays:
             return
@@ -739,7 +737,7 @@ def _longest(first: Iterable[Any], second: Iterable[Any]) -> Iterable[tuple[Any,
     return zip_longest(first, second, fillvalue={})
 
 
-def _free(shape: Sequence[int]) -> tuple[int | None, ...]:
+def _free(shape: Sequence[int | None]) -> tuple[int | None, ...]:
     """What compiled code takes for granted of a blob: its channels."""
     return tuple(n if axis == 1 else None for axis, n in enumerate(shape))
 

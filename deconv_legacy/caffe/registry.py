@@ -25,13 +25,14 @@ from deconv_legacy.layers import Layer
 
 __all__ = ["LAYERS", "layer_type"]
 
-Builder = Callable[[Any, Sequence[Layer], Any], Layer]
+Builder = Callable[[Any, Sequence[Layer], Any], Layer | list[Layer]]
 
 LAYERS: dict[str, Builder] = {}
 """Layer type as in a prototxt -> ``builder(spec, bottoms, build)``.
 
 ``spec`` is the LayerParameter, ``bottoms`` the layers it reads, ``build`` the `deconv_legacy.caffe.build.Build` that
-is under way (phase, shared parameters, fillers); the result's outputs are the layer's tops.
+is under way (phase, shared parameters, fillers); the result's outputs are the layer's tops. A builder of a layer that
+only brings data returns a list: the input layer that stands for each top.
 """
 
 

@@ -20,7 +20,7 @@ from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
-COp = aesara.link.c.op.COp
+COp: Any = aesara.link.c.op.COp
 ParamsType = aesara.link.c.params_type.ParamsType
 TensorType = at.type.TensorType
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -66,8 +67,8 @@ def conv_input_gradient(
     flat = y.reshape(batch, groups, filters, math.prod(out))
     for tap, window in taps(w.shape[2:], out, stride, dilation, flip):
         padded[window] += np.matmul(matrices[tap], flat).reshape(batch, groups * channels, *out)
-    crop = tuple(slice(before, before + n) for n, (before, _) in zip(size, pads, strict=True))
-    return np.ascontiguousarray(padded[(slice(None), slice(None), *crop)])
+    inside: tuple[Any, ...] = (..., *(slice(before, before + n) for n, (before, _) in zip(size, pads, strict=True)))
+    return np.ascontiguousarray(padded[inside])
 
 
 def conv_weight_gradient(

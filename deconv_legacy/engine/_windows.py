@@ -18,6 +18,7 @@ from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
+Op: Any = aesara.graph.op.Op
 
 __all__ = ["Windows", "padded", "plan", "taps", "wrong_length"]
 
@@ -96,7 +97,7 @@ class Windows:
         return (*shape[:first], *(out[axis] for axis in range(self.ndim)))
 
 
-class _OutSizes(aesara.graph.op.Op):
+class _OutSizes(Op):
     """Sizes after a pooling, from the vector of sizes before: `geometry` itself, as a node of the graph."""
 
     __props__ = ("windows",)

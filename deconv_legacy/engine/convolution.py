@@ -83,8 +83,8 @@ class _ConvOp(EngineOp):
     def _per_axis(self, size, kernel):
         return zip(size, kernel, self.stride, self.border_mode, self.dilation, strict=True)
 
-    def out_sizes(self, size, kernel) -> tuple[int | None, ...]:
-        """Spatial sizes of y, None where those of x or w are."""
+    def out_sizes(self, size, kernel) -> tuple[Any, ...]:
+        """Spatial sizes of y: ints, None where those of x or w are."""
         return tuple(
             None if k is None else geometry.conv_output_size(n, k, s, mode, d, axis=axis)
             for axis, (n, k, s, mode, d) in enumerate(self._per_axis(size, kernel), 2)

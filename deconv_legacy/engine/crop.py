@@ -12,13 +12,14 @@ from deconv_legacy.engine._cop import as_size_vector, static_sizes
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
+Op: Any = aesara.graph.op.Op
 Apply = aesara.graph.basic.Apply
 DisconnectedType = aesara.gradient.DisconnectedType
 
 __all__ = ["Crop", "CropGradient", "crop"]
 
 
-class _CropOp(aesara.graph.op.Op):
+class _CropOp(Op):
     # No C code: a crop only moves a pointer, and its transpose is one assignment.
     __props__: ClassVar[tuple[str, ...]] = ("axis",)
 

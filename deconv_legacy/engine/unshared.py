@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from deconv_legacy import geometry
 from deconv_legacy.engine import _taps
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine._cop import as_float_tensor, as_size_vector, common_dtype, static_sizes
@@ -48,8 +47,8 @@ class _UnsharedOp(_ConvOp):
 
     def _extent(self, size, kernel):
         """The pads, and where the image lies in its padding."""
-        pads = geometry.resolve_all_pads(self.border_mode, size, kernel, self.stride, self.dilation)
-        return pads, tuple(slice(before, before + n) for n, (before, _) in zip(size, pads, strict=True))
+        pads, *_ = self._numpy_arguments(size, kernel)
+        return pads, (..., *(slice(before, before + n) for n, (before, _) in zip(size, pads, strict=True)))
 
     def _grouped(self, array, axis):
         """`array` with its channel axis cut in two: groups, channels of a group."""
@@ -124,7 +123,7 @@ class UnsharedConvInputGradient(_UnsharedOp):
         filters, given = self._grouped(w, 0), self._grouped(y, 1)
         for tap, window in self._taps(kernel, out):
             image[window] += np.einsum("gm...c,ngm...->ngc...", filters[tap], given)
-        output_storage[0][0] = np.ascontiguousarray(image[(..., *inside)].reshape(shape))
+        output_storage[0][0] = np.ascontiguousarray(image[inside].reshape(shape))
 
     def infer_shape(self, fgraph, node, shapes):
         w, y, _ = shapes

@@ -23,7 +23,8 @@ class _Builder:
     def __init__(self, input: Any, shape: Sequence[int | None], kernel: int, rng: Any):
         self.data: Layer = input if isinstance(input, Layer) else InputLayer(shape, input)
         self.kernel = kernel
-        self.options = {"filter_flip": False, "b": True, "filler": fillers.msra, "rng": np.random.default_rng(rng)}
+        self.rng = np.random.default_rng(rng)
+        self.options: dict[str, Any] = {"filter_flip": False, "b": True, "filler": fillers.msra, "rng": self.rng}
 
     def conv(self, top: Layer, n: int, name: str, stride: int = 2) -> Layer:
         shape = (n, top.output_shape[1], self.kernel, self.kernel)
@@ -219,7 +220,7 @@ def conv_vae(
     mean, log_variance = (
         ConvolutionLayer(top, (code, *dense), name=name, **options) for name in ("mean", "log_variance")
     )
-    seed = int(net.options["rng"].integers(2**31))
+    seed = int(net.rng.integers(2**31))
     sample = GaussianSampleLayer([mean, log_variance], train=train, seed=seed)
 
     def decoder(top: Layer, twin: Network | None = None) -> Network:

@@ -75,7 +75,7 @@ def dcgan_generator(
     Radford, Metz & Chintala, arXiv 1511.06434.
     """
     generator = np.random.default_rng(rng)
-    options = {"filter_flip": False, "filler": _NORMAL, "rng": generator}
+    options: dict[str, Any] = {"filter_flip": False, "filler": _NORMAL, "rng": generator}
     top: Layer = input if isinstance(input, Layer) else InputLayer((None, code, 1, 1), input, name="code")
     # a dense layer: from one cell, a deconvolution reaches each of its kernel's
     top = DeconvolutionLayer(top, (code, channels[0], start, start), 1, name="project", **options)
@@ -123,12 +123,12 @@ def dcgan_discriminator(
     if size % 2 ** len(channels):
         raise ValueError(f"size {size} cannot be halved {len(channels)} times")
     generator = np.random.default_rng(rng)
-    options = {"filter_flip": False, "filler": _NORMAL, "rng": generator}
+    options: dict[str, Any] = {"filter_flip": False, "filler": _NORMAL, "rng": generator}
     top: Layer = input if isinstance(input, Layer) else InputLayer((None, in_channels, size, size), input, name="image")
 
     def conv(top: Layer, n: int, kernel: int, name: str, biased: bool, stride: Any, padding: Any) -> Layer:
         shape = (n, top.output_shape[1], kernel, kernel)
-        W, b = (None, biased) if twin is None else (twin[name].W, twin[name].b)
+        W, b = (None, biased) if twin is None else (*twin[name].params, None)[:2]
         return ConvolutionLayer(top, shape, stride, padding, name, W=W, b=b, **options)
 
     for i, n in enumerate(channels, 1):

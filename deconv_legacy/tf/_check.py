@@ -57,7 +57,7 @@ class ConvolutionCheck:
         axis = self.layout.channel_axis
         for name, shape, filter_axis in ((self.names[0], x, -2), (self.names[2], y, -1)):
             channels, taken = shape[axis], w[filter_axis]
-            if None not in (channels, taken) and channels != taken:
+            if channels is not None and taken is not None and channels != taken:
                 raise SizeError(
                     f"axis {axis}: `{name}` has {channels} channels, but `{self.names[1]}` of shape {_text(w)} "
                     f"has {taken} there (its axis {filter_axis})",
@@ -82,7 +82,7 @@ class ConvolutionCheck:
                 geometry.check_deconv_output_size(x, y, k, s, mode, d, axis=axis)
             return
         computed = geometry.conv_output_size(x, k, s, mode, d, axis=axis)
-        if y is not None and y != computed:
+        if y is not None and computed is not None and y != computed:
             raise SizeError(
                 f"axis {axis}: `{self.names[2]}` has size {y} (actual), but a convolution of `{self.names[0]}` of size "
                 f"{x} gives {computed} (computed)",

@@ -192,11 +192,11 @@ class Deconvolution(Convolution):
         for i, n in enumerate(sizes):
             added = 0 if self.output_padding is None else self.output_padding[i]
             rule = (self.kernel_size[i], self.strides[i], self.padding, self.dilation_rate[i])
-            options = {"convention": convention, "output_padding": added, "axis": self.layout.axes[i]}
+            options: dict[str, Any] = {"convention": convention, "output_padding": added, "axis": self.layout.axes[i]}
             if isinstance(n, at.Variable):
                 # every convention's size grows by the stride with n
-                offset = geometry.deconv_default_size(1, *rule, **options) - self.strides[i]
-                results.append(n * self.strides[i] + offset)
+                of_one: Any = geometry.deconv_default_size(1, *rule, **options)
+                results.append(n * self.strides[i] + (of_one - self.strides[i]))
             else:
                 results.append(geometry.deconv_default_size(n, *rule, **options))
         return results

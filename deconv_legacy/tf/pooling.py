@@ -11,7 +11,9 @@ from deconv_legacy.tf._layout import Layout, tensor
 __all__ = ["avg_pool", "max_pool", "max_pool_with_argmax"]
 
 
-def _windows(where: str, value: Any, ksize: Any, strides: Any, padding: Any, data_format: Any) -> tuple[Any, ...]:
+def _windows(
+    where: str, value: Any, ksize: Any, strides: Any, padding: Any, data_format: Any
+) -> tuple[Layout, tuple[Any, Any, Any, Any]]:
     try:
         layout = Layout.of(data_format, 2)
         x = layout.need_rank(tensor(value), "value")

@@ -62,10 +62,12 @@ BRIDGES = {
 }
 
 
+ArgSpec = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
+
+
 def _getargspec(function: Any) -> Any:
     """The first four fields of ``inspect.getfullargspec``, as Python 2 named them."""
-    kind = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
-    return kind(*inspect.getfullargspec(function)[:4])
+    return ArgSpec(*inspect.getfullargspec(function)[:4])
 
 
 _OLD_NAMES: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {
@@ -167,11 +169,11 @@ class Bridges:
 
         def undo() -> None:
             if before is None:
-                del module.__getattr__  # type: ignore[attr-defined]
+                del vars(module)["__getattr__"]
             else:
-                module.__getattr__ = before  # type: ignore[attr-defined]
+                vars(module)["__getattr__"] = before
 
-        module.__getattr__ = __getattr__  # type: ignore[attr-defined]
+        vars(module)["__getattr__"] = __getattr__
         self._undo.append(undo)
 
     def _replace(self, module: types.ModuleType, name: str, new: Any) -> None:

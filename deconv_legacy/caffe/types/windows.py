@@ -57,7 +57,7 @@ def _convolution(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
         filler=build.filler(param.weight_filler),
         rng=build.rng,
     )
-    if param.bias_term and bias is None and param.HasField("bias_filler"):
+    if layer.b is not None and bias is None and param.HasField("bias_filler"):
         values = build.filler(param.bias_filler)((param.num_output,), build.rng, layer.b.dtype)
         layer.b.set_value(values, borrow=True)
     return layer

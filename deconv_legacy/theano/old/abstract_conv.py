@@ -222,7 +222,8 @@ def conv(ndim: int, input: Any, filters: Any, input_shape: Any, filter_shape: An
     """The forward convolution, of one reading for all of Theano's functions."""
     length = 2 + 2 * ndim if options.get("unshared") else 2 + ndim
     input, filters = at.as_tensor_variable(input), at.as_tensor_variable(filters)
-    op = (AbstractConv2d if ndim == 2 else AbstractConv3d)(
+    kind: Any = AbstractConv2d if ndim == 2 else AbstractConv3d
+    op = kind(
         imshp=_shape("input_shape", input_shape, 2 + ndim),
         kshp=_shape("filter_shape", filter_shape, length),
         **options,

@@ -322,7 +322,8 @@ class GpuDnnSoftmax:
 
     def __init__(self, *args: Any, tensor_format: str = "bc01", algo: str = "accurate", mode: str = "channel"):
         words = [word for word in args if word not in self.formats]
-        self.algo, self.mode = [*words, *(algo, mode)[len(words) :]]
+        given = dict(zip(("algo", "mode"), words, strict=False))
+        self.algo, self.mode = given.get("algo", algo), given.get("mode", mode)
         self.tensor_format = next((word for word in args if word in self.formats), tensor_format)
 
     def __call__(self, x: Any) -> Any:

@@ -54,7 +54,8 @@ def stack_search(start: Any, expand: Any, mode: str = "bfs", build_inv: bool = F
     """Every object that `expand` reaches from `start`, each once."""
     if mode not in ("bfs", "dfs"):
         raise ValueError("mode should be bfs or dfs", mode)
-    todo, seen, found, inverse = deque(start), set(), [], {}
+    todo, seen, found = deque(start), set(), []
+    inverse: dict[Any, Any] = {}
     while todo:
         item = todo.popleft() if mode == "bfs" else todo.pop()
         if id(item) in seen:

@@ -48,7 +48,7 @@ def _spread(x: Any, physical: tuple[Any, Any], logical: Any, last: bool) -> Any:
         start = (n - p * step - 1 + step) % step if last else 0
         places.append(slice(start, None, step))
     buffer = at.zeros((x.shape[0], x.shape[1], *logical), dtype=x.dtype)
-    return at.set_subtensor(buffer[(slice(None), slice(None), *places)], x)
+    return at.set_subtensor(buffer[tuple(places)], x)
 
 
 def conv2d(

@@ -103,5 +103,7 @@ class DownsampleFactorMax(Pool):
         return Pool(ignore_border=self.ignore_border, mode=self.mode, ndim=self.ndim)(x, ws, stride, pad)
 
     @staticmethod
-    def out_shape(imgshape: Any, ds: Any, ignore_border: bool = False, st: Any = None, padding: Any = (0, 0)) -> Any:
+    def out_shape(  # type: ignore[override]  # as it was before `Pool` took its place
+        imgshape: Any, ds: Any, ignore_border: bool = False, st: Any = None, padding: Any = (0, 0)
+    ) -> Any:
         return Pool.out_shape(imgshape, ds, ignore_border, st, padding, ndim=len(ds))

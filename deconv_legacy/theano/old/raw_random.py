@@ -141,9 +141,9 @@ def _infer_ndim_bcast(ndim: int | None, shape: Any, *args: Any) -> tuple[int, An
         ndim, vector, pattern = template.ndim, template.shape, list(template.type.broadcastable)
     else:
         vector = at.as_tensor_variable(shape)
-        if vector.ndim == 1:
-            ndim = at.get_vector_length(vector) if ndim is None else ndim
-        pattern = [False] * (ndim or 0)
+        if ndim is None:
+            ndim = at.get_vector_length(vector) if vector.ndim == 1 else 0
+        pattern = [False] * ndim
     if vector.ndim != 1 or np.dtype(vector.dtype).kind not in "iu":
         raise TypeError(f"shape must be an integer vector or list of scalars, got {vector.type}")
     if max((a.ndim for a in args), default=0) > ndim:
@@ -255,7 +255,7 @@ def permutation(random_state: Any, size: Any = None, n: Any = 1, ndim: Any = Non
     if size is None or size == ():
         if ndim not in (None, 1):
             raise TypeError("You asked for just one permutation but asked for more then 1 dimensions.")
-        size, pattern = (), ()
+        size, pattern = (), tuple[bool, ...]()
     else:
         ndim, size, pattern = _infer_ndim_bcast(ndim, size)
     outtype = at.TensorType(dtype, (*pattern, False))

@@ -97,11 +97,14 @@ min_informative_str = aesara.printing.min_informative_str
 ExtractDiag, AllocDiag, extract_diag = at.basic.ExtractDiag, at.basic.AllocDiag, at.basic.diagonal
 
 
+_NotScalarConstantError: Any = at.exceptions.NotScalarConstantError
+
+
 class AsTensorError(TypeError):
     """Theano raised it for what cannot become a tensor; Aesara raises TypeError."""
 
 
-class EmptyConstantError(at.exceptions.NotScalarConstantError):
+class EmptyConstantError(_NotScalarConstantError):
     """The constant is empty."""
 
 
