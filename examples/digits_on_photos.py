@@ -48,7 +48,7 @@ TRAIN_PHOTOS = (
 HELD_OUT_PHOTOS = ("chelsea", "coffee", "rocket")
 FIRST_HELD_OUT_SCAN = 1437
 
-SMALLEST, LARGEST = 36, 108  # side of a digit's scan in the picture, pixels
+SMALLEST, LARGEST = 48, 128  # side of a digit's scan in the picture, pixels
 CANVAS = 1.4  # side of the square in which it is turned and slanted, as a multiple of the scan's
 INK_LEVEL = 0.4  # share of a scan's cell that is black, above which a point counts as ink
 LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)

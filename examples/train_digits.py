@@ -8,8 +8,8 @@ and model.json (classes, palette, mean, seed, mean IU on held-out digits and pho
 those of deconv_legacy/cli/model; `digits_on_photos.py` makes the pictures.
 
 The way there: filters are scaled so that every convolution begins with outputs of deviation 1 on real pictures; Adam
-on one picture at a time, with a rate that falls to 0; the first pictures have pale backgrounds; every picture is seen
-twice; the three deconvolutions interpolate and are not trained, as in FCN.
+on one picture at a time, each seen once, with a rate that falls to 0; the first pictures have pale backgrounds; the
+three deconvolutions interpolate and are not trained, as in FCN. One core trains, a second one makes the pictures.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import shutil
 import sys
 import time
+from collections import deque
 from functools import partial
 from pathlib import Path
+
+# Before NumPy comes: two threads would wait for one another while the other process makes pictures.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import numpy as np
 
@@ -36,7 +41,7 @@ MODEL = Path(deconv_legacy.__file__).parent / "cli" / "model"
 TRAIN_SIZE = (320, 320)
 TEST_SIZE = (240, 320)
 PALE = 1200  # pictures until the photographs have their full contrast
-AGAIN_AFTER = 400  # pictures between the two times that one is seen
+AHEAD = 64  # pictures made and not yet used, at most
 PEAK_RATE, WARM_UP, BETA2 = 3e-3, 50, 0.99
 INPUT_SCALE = np.float32(64)
 
@@ -53,18 +58,14 @@ def arrays(picture, labels):
 
 
 def pictures(seed: int, steps: int):
-    """One training picture for each step: new ones, made by a second process, and each a second time later."""
-    rng = np.random.default_rng(seed)
-    waiting: list = []
+    """One new training picture for each step, made by a second process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        fresh = pool.imap(partial(training_picture, seed), range(steps), chunksize=4)
-        for step in range(steps):
-            if step % 2 == 0 or len(waiting) < AGAIN_AFTER:
-                pair = next(fresh)
-                waiting.append(pair)
-            else:
-                pair = waiting.pop(int(rng.integers(len(waiting) - AGAIN_AFTER + 1)))
-            yield arrays(*pair)
+        waiting = deque()
+        for step in range(steps + AHEAD):
+            if step < steps:
+                waiting.append(pool.apply_async(training_picture, (seed, step)))
+            if step >= AHEAD:
+                yield arrays(*waiting.popleft().get())
 
 
 def scale_filters(net, images) -> None:
