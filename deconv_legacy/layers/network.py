@@ -104,8 +104,13 @@ class Network:
         Raises
         ------
         MismatchError
-            Listing every name and shape that does not fit; then nothing has been changed.
+            Listing every name and shape that does not fit, or if this is no mapping; then nothing has been changed.
         """
+        if not isinstance(weights, Mapping):
+            raise MismatchError(
+                f"load takes arrays by layer name, not {type(weights).__name__} {weights!r}; "
+                "a Caffe file is read by deconv_legacy.caffe.build_net(...).load(file)"
+            )
         problems, params = [], self.params
         absent = [name for name in params if name not in weights]
         extra = [name for name in weights if name not in params and len(weights[name])]

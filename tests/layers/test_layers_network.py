@@ -137,6 +137,11 @@ def test_wrong_weights_are_all_listed_and_change_nothing():
     np.testing.assert_array_equal(net["code"].W.get_value(), before["code"][0])
 
 
+def test_a_file_name_is_not_weights():
+    with pytest.raises(MismatchError, match=r"by layer name, not str 'net\.caffemodel'.*build_net"):
+        make().load("net.caffemodel")
+
+
 def test_many_missing_names_are_counted():
     top = InputLayer((1, 1, 2, 2))
     for i in range(12):
