@@ -11,7 +11,14 @@ import numpy as np
 from deconv_legacy.caffe._files import StrPath
 from deconv_legacy.errors import FileFormatError, MissingExtraError
 
-__all__ = ["read_solverstate", "read_weights", "write_solverstate", "write_weights"]
+__all__ = [
+    "read_datasets",
+    "read_solverstate",
+    "read_weights",
+    "write_datasets",
+    "write_solverstate",
+    "write_weights",
+]
 
 
 def read_weights(path: StrPath) -> list[tuple[str, list[np.ndarray | None]]]:
@@ -30,7 +37,7 @@ def read_weights(path: StrPath) -> list[tuple[str, list[np.ndarray | None]]]:
 
     with _opened(path) as file:
         if not isinstance(file.get("data"), h5py.Group):
-            raise KeyError("no group /data: these are not Caffe's weights")
+            raise ValueError("no group /data: these are not Caffe's weights")
         visit("", file["data"])
     return layers
 
@@ -66,16 +73,35 @@ def write_solverstate(path: StrPath, state: Mapping[str, Any]) -> None:
             history.create_dataset(str(index), data=np.asarray(blob, np.float32))
 
 
+def read_datasets(path: StrPath, names: Sequence[str]) -> list[np.ndarray]:
+    """The datasets of these names, float32."""
+    with _opened(path) as file:
+        for name in names:
+            if not hasattr(file.get(name), "dtype"):
+                raise ValueError(f"there is no dataset {name!r}; there are {', '.join(file) or 'none'}")
+        return [_floats(file[name]) for name in names]
+
+
+def write_datasets(path: StrPath, arrays: Mapping[str, np.ndarray]) -> None:
+    """Arrays under their names, float32."""
+    with _h5py().File(path, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=np.asarray(array, np.float32))
+
+
 def _numbered(group: Any) -> list[np.ndarray | None]:
     """The datasets "0", "1", ... of a group as float32."""
     names = [int(key) for key in group if hasattr(group[key], "dtype")]
     blobs: list[np.ndarray | None] = [None] * (max(names, default=-1) + 1)
     for index in names:
-        dataset = group[str(index)]
-        if dataset.dtype.kind not in "fiu":
-            raise TypeError(f"{dataset.name} holds {dataset.dtype}, not numbers")
-        blobs[index] = np.asarray(dataset[()], np.float32)
+        blobs[index] = _floats(group[str(index)])
     return blobs
+
+
+def _floats(dataset: Any) -> np.ndarray:
+    if dataset.dtype.kind not in "fiu":
+        raise TypeError(f"{dataset.name} holds {dataset.dtype}, not numbers")
+    return np.asarray(dataset[()], np.float32)
 
 
 def _h5py() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from deconv_legacy.caffe.registry import layer_type
 from deconv_legacy.errors import MismatchError
-from deconv_legacy.layers import Layer
+from deconv_legacy.layers import ExpressionLayer, Layer
 
 __all__: list[str] = []
 
@@ -21,7 +21,10 @@ def _input(spec: Any, bottoms: Sequence[Layer], build: Any) -> list[Layer]:
     return [build.input(top, tuple(shape.dim)) for top, shape in zip(spec.top, shapes, strict=True)]
 
 
-@layer_type("Python", "Data", "ImageData", "HDF5Data", "MemoryData")
+@layer_type(
+    *("Python", "ImageData", "HDF5Data", "MemoryData"),
+    *("Data", "DenseImageData", "ImageSegData", "WindowData", "WindowSegData"),
+)
 def _data(spec: Any, bottoms: Sequence[Layer], build: Any) -> list[Layer]:
     """A layer that brings data: its tops are fed instead."""
     if bottoms:
@@ -29,6 +32,12 @@ def _data(spec: Any, bottoms: Sequence[Layer], build: Any) -> list[Layer]:
             f"layer {spec.name!r} ({spec.type}): layers written in Python that read blobs need pycaffe's Net"
         )
     return [build.input(top, None) for top in spec.top]
+
+
+@layer_type("HDF5Output")
+def _output(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
+    """It keeps what it reads in a file; where only the graph counts, nothing."""
+    return ExpressionLayer(bottoms, lambda *_: [], spec.name)
 
 
 def dummy_shapes(spec: Any) -> list[tuple[int, ...]]:
