@@ -50,6 +50,13 @@ class Layer:
     params: list[Any]
     outputs: list[Any]
     updates: list[tuple[Any, Any]]
+    made_with: tuple[tuple[Any, ...], dict[str, Any]]
+    """The arguments and keywords of its constructor, so that it can be made again on other inputs."""
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Layer:
+        layer = super().__new__(cls)
+        layer.made_with = arguments, keywords
+        return layer
 
     def __init__(self, inputs: Sequence[Any], name: str, *, frozen: bool = False):
         self.name = name

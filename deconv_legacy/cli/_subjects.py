@@ -1,0 +1,61 @@
+"""Nets, recordings and inputs as words of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deconv_legacy.cli._common import input_shape
+from deconv_legacy.errors import MismatchError
+
+__all__ = ["add_backend", "add_net_files", "input_arrays", "is_recording", "load_net"]
+
+
+def add_net_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net", metavar="NET", help="NET.prototxt, or FILE.py:NAME, a net or a function that makes one")
+    parser.add_argument("weights", metavar="WEIGHTS", nargs="?", help="caffemodel or HDF5 file of a prototxt")
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", choices=("c", "numpy"), help="compiled code (default) or NumPy alone")
+
+
+def load_net(net: str, weights: str | None, backend: str | None) -> Any:
+    from deconv_legacy.testing import subject_from_file
+
+    return subject_from_file(net, weights, backend=backend)
+
+
+def is_recording(path: str) -> bool:
+    return Path(path).suffix == ".npz"
+
+
+def input_arrays(words: list[str], subject: Any, seed: int, scale: float) -> tuple[dict[str, np.ndarray], bool]:
+    """The arrays of ``BLOB=WHAT`` words: an ``.npy`` file, a picture (BGR, less Caffe's mean), or a shape, which like
+    every input not named is filled with normal numbers; and whether any was."""
+    from deconv_legacy.cli.segment import CAFFE_MEAN, blob_of
+    from deconv_legacy.testing import seeded_inputs
+
+    given: dict[str, np.ndarray] = {}
+    shapes = {}
+    for word in words:
+        name, _, what = word.partition("=")
+        if name not in subject.inputs:
+            raise MismatchError(f"--input {word}: the net reads {', '.join(subject.inputs)}")
+        if what.endswith(".npy"):
+            given[name] = np.load(what, allow_pickle=False)
+        elif what[:1].isdigit():
+            try:
+                shapes[name] = input_shape(word)[1]
+            except argparse.ArgumentTypeError as error:
+                raise MismatchError(f"--input {error}") from None
+        else:
+            from deconv_legacy.cli._images import read_photo
+
+            given[name] = blob_of(read_photo(what), np.array(CAFFE_MEAN))
+    shapes.update((name, array.shape) for name, array in given.items())
+    made = seeded_inputs(subject, shapes, seed, scale)
+    return {**made, **given}, len(given) < len(made)

@@ -1,0 +1,400 @@
+"""What the kit works on: a `Subject` has named blobs and layers between them, and runs whole or layer by layer.
+
+Caffe files, a `deconv_legacy.layers.Network` and a plain Aesara graph with named variables all become one:
+`subject_of` and `caffe_subject` make it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deconv_legacy import engine
+from deconv_legacy.engine import aesara
+from deconv_legacy.errors import MismatchError
+from deconv_legacy.layers import InputLayer, Layer, Network
+from deconv_legacy.testing.rebuild import Runner, sources
+
+__all__ = ["Stage", "Subject", "caffe_subject", "graph_subject", "network_subject", "subject_from_file", "subject_of"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer between blobs.
+
+    Attributes
+    ----------
+    name, type
+        As the net has them.
+    layer
+        The `Layer`.
+    bottoms, tops
+        Blobs that it reads, in the order of `deconv_legacy.testing.rebuild.sources`, and that it makes. The value of
+        a blob before a layer that works in place is ``blob@layer``, with the layer that made it.
+    """
+
+    name: str
+    type: str
+    layer: Layer
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        return f"{self.name} ({self.type})"
+
+
+class Subject:
+    """A net under test.
+
+    Attributes
+    ----------
+    inputs : list of str
+        Blobs that are fed.
+    stages : list of Stage
+        Each after those it reads.
+    blobs : list of str
+        All blobs that have a name of their own, inputs first, in order.
+    outputs : list of str
+        Blobs that no stage reads.
+    files : dict
+        Where it comes from: file name -> SHA-256.
+    shapes : dict
+        Of the inputs, None where any size will do; a prototxt's are those that it names.
+    dtype : str
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, Any],
+        inputs: Sequence[str],
+        stages: Sequence[Stage],
+        *,
+        backend: str | None = None,
+        files: Mapping[str, str] | None = None,
+    ):
+        self.variables = dict(variables)
+        self.inputs = list(inputs)
+        self.stages = list(stages)
+        self.backend = backend
+        self.files = dict(files or {})
+        made = [top for stage in self.stages for top in stage.tops]
+        self.blobs = [*self.inputs, *(name for name in made if "@" not in name and name not in self.inputs)]
+        read = {name for stage in self.stages for name in stage.bottoms}
+        self.outputs = [name for name in self.blobs if name not in read and name not in self.inputs] or self.blobs[-1:]
+        self.shapes = {name: tuple(self.variables[name].type.shape) for name in self.inputs}
+        self.dtype = next((d for d in (v.dtype for v in self.variables.values()) if d.startswith("float")), "float32")
+        self._functions: dict[tuple[str, ...], Any] = {}
+        self._runners: dict[str, Runner] = {}
+
+    def __repr__(self) -> str:
+        return f"<Subject of {len(self.stages)} layers: {', '.join(self.inputs)} -> {', '.join(self.outputs)}>"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The shared variables by name, each once."""
+        found: dict[str, Any] = {}
+        for stage in self.stages:
+            for index, variable in enumerate(stage.layer.params):
+                if not any(variable is other for other in found.values()):
+                    name = variable.name or f"{stage.name}.{index}"
+                    found[name if name not in found else f"{stage.name}.{index}"] = variable
+        return found
+
+    def stage(self, name: str) -> Stage:
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise MismatchError(f"no layer is called {name!r}; there are {', '.join(s.name for s in self.stages)}")
+
+    def check_inputs(self, inputs: Mapping[str, np.ndarray]) -> None:
+        missing = [name for name in self.inputs if name not in inputs]
+        if missing:
+            raise MismatchError(f"no values for input {missing[0]!r}; the net reads {', '.join(self.inputs)}")
+
+    def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Values of the blobs named, by default all; compiled once for each choice of names."""
+        self.check_inputs(inputs)
+        names = self.blobs if names is None else list(names)
+        given = [name for name in names if name in self.inputs]
+        made = [name for name in names if name not in self.inputs]
+        unknown = [name for name in made if name not in self.variables]
+        if unknown:
+            raise MismatchError(f"no blob is called {unknown[0]!r}; there are {', '.join(self.blobs)}")
+        result = {name: np.asarray(inputs[name], self.variables[name].dtype) for name in given}
+        if made:
+            key = tuple(made)
+            if key not in self._functions:
+                self._functions[key] = engine.compile(
+                    [self.variables[name] for name in self.inputs],
+                    [self.variables[name] for name in made],
+                    backend=self.backend,
+                    on_unused_input="ignore",
+                )
+            arrays = [np.asarray(inputs[name], self.variables[name].dtype) for name in self.inputs]
+            result.update(zip(made, map(np.asarray, self._functions[key](*arrays)), strict=True))
+        return {name: result[name] for name in names}
+
+    def run_stage(
+        self,
+        stage: Stage,
+        bottoms: Sequence[np.ndarray],
+        params: Mapping[int, np.ndarray] | None = None,
+        **changes: Any,
+    ) -> list[np.ndarray]:
+        """The tops of one layer, alone, from its bottoms; `Runner` says what may be changed."""
+        if stage.name not in self._runners:
+            self._runners[stage.name] = Runner(stage.layer, self.backend)
+        return self._runners[stage.name](bottoms, params, **changes)
+
+    def gradients(
+        self, inputs: Mapping[str, np.ndarray], seed: int = 0, loss: str | None = None
+    ) -> dict[str, np.ndarray]:
+        """Gradients with respect to all parameters and floating inputs, by name.
+
+        Of `loss`, a scalar blob, by default the only output if that is a scalar; else of the sum of all outputs, each
+        times normal numbers of `seed`.
+        """
+        self.check_inputs(inputs)
+        scalars = [name for name in self.outputs if self.variables[name].ndim == 0]
+        if loss is None and len(scalars) == 1:
+            loss = scalars[0]
+        wanted = {**{f"{n}": self.variables[n] for n in self.inputs if self.variables[n].dtype.startswith("float")}}
+        wanted.update(self.params)
+        known: dict[Any, Any] = {}
+        arrays = [np.asarray(inputs[name], self.variables[name].dtype) for name in self.inputs]
+        arguments = [self.variables[name] for name in self.inputs]
+        if loss is not None:
+            known[self.variables[loss]] = aesara.tensor.ones_like(self.variables[loss])
+        else:
+            rng = np.random.default_rng(seed)
+            for name, value in self.run(inputs, self.outputs).items():
+                stand_in = self.variables[name].type()
+                known[self.variables[name]] = stand_in
+                arguments.append(stand_in)
+                arrays.append(rng.standard_normal(value.shape).astype(value.dtype))
+        found = aesara.grad(
+            None, list(wanted.values()), known_grads=known, disconnected_inputs="ignore", return_disconnected="zero"
+        )
+        function = engine.compile(arguments, found, backend=self.backend, on_unused_input="ignore")
+        return dict(zip(wanted, map(np.asarray, function(*arrays)), strict=True))
+
+
+def file_digest(path: str | Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(file)
+
+
+def _digest(file: Any) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def caffe_subject(
+    net: Any,
+    weights: str | Path | None = None,
+    *,
+    phase: str = "TEST",
+    backend: str | None = None,
+    input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+) -> Subject:
+    """A Caffe net.
+
+    Parameters
+    ----------
+    net
+        A prototxt, or a NetParameter.
+    weights
+        A caffemodel or HDF5 file; without one, what the fillers give (seed 0).
+    phase
+        ``"TEST"`` or ``"TRAIN"``.
+    input_shapes
+        Of the tops of data layers, which tell none.
+
+    Raises
+    ------
+    FileFormatError, MismatchError, SizeError
+    """
+    from deconv_legacy.caffe import build_net, read_net
+
+    files, path = {}, None
+    if isinstance(net, (str, Path)):
+        path, net = net, read_net(net)
+        files[Path(path).name] = file_digest(path)
+    built = build_net(net, {"TRAIN": 0, "TEST": 1}[phase], path=path, rng=0, input_shapes=input_shapes)
+    if weights is not None:
+        built.load(weights)
+        files[Path(weights).name] = file_digest(weights)
+    subject = built_subject(built, backend)
+    subject.files = files
+    return subject
+
+
+def built_subject(built: Any, backend: str | None = None) -> Subject:
+    """A subject from a `deconv_legacy.caffe.BuiltNet`."""
+    from deconv_legacy.caffe.build import top_names
+
+    specs = list(built.spec.layer)
+    last = {top: spec.name for spec in specs for top in top_names(spec)}
+    now: dict[str, str] = {}  # blob -> its version
+    variables: dict[str, Any] = {}
+    inputs, stages = [], []
+    feeds = {layer.name: layer for layer in built.input_layers}
+    for spec in specs:
+        layer = built.layers.get(spec.name)
+        bottoms = tuple(now[name] for name in spec.bottom)
+        tops = top_names(spec)
+        for index, top in enumerate(tops):
+            now[top] = top if last[top] == spec.name else f"{top}@{spec.name}"
+            variables[now[top]] = (feeds[top] if layer is None else layer.top(index)).output
+            if layer is None:
+                inputs.append(now[top])
+        if layer is not None and tops:
+            # a reference that is an input too is one source
+            read = dict.fromkeys(bottoms) if len(set(bottoms)) < len(bottoms) and layer.references else bottoms
+            stages.append(Stage(spec.name, spec.type, layer, tuple(read), tuple(now[top] for top in tops)))
+    subject = Subject(variables, inputs, stages, backend=backend)
+    for spec in (spec for spec in specs if spec.type == "Input"):
+        written = [tuple(shape.dim) for shape in spec.input_param.shape]
+        subject.shapes.update(zip(spec.top, written * len(spec.top) if len(written) == 1 else written, strict=False))
+    return subject
+
+
+def network_subject(network: Network, *, backend: str | None = None) -> Subject:
+    """A subject from layers: each blob has the name of the layer that makes it, ``name[1]`` for its second output."""
+    variables: dict[str, Any] = {}
+    inputs, stages = [], []
+    for layer in network.inputs:
+        inputs.append(layer.name)
+        variables[layer.name] = layer.output
+    for number, variable in enumerate(v for v in network.input_variables if v not in variables.values()):
+        name = variable.name or f"input{number}"
+        inputs.append(name)
+        variables[name] = variable
+
+    def key(source: Any) -> str:
+        if isinstance(source, Layer):
+            if source.name in variables:
+                return source.name
+            source = source.output
+        found = next((name for name, variable in variables.items() if variable is source), None)
+        if found is None:
+            raise MismatchError(f"{source} is computed outside of the layers: give the graph as named variables")
+        return found
+
+    for layer in network.layers.values():
+        if isinstance(layer, InputLayer) or not layer.outputs or type(layer).__name__ == "_Top":
+            continue
+        bottoms = tuple(key(source) for source in sources(layer))
+        tops = (layer.name, *(f"{layer.name}[{i}]" for i in range(1, len(layer.outputs))))
+        variables.update(zip(tops, layer.outputs, strict=True))
+        stages.append(Stage(layer.name, type(layer).__name__, layer, bottoms, tops))
+    return Subject(variables, inputs, stages, backend=backend)
+
+
+class GraphLayer(Layer):
+    """What lies between some variables of a plain Aesara graph and one that is computed from them."""
+
+    def __init__(self, inputs: Sequence[Any], output: Any, name: str):
+        super().__init__(inputs, name)
+        self.outputs = [output]
+        roots = aesara.graph.basic.graph_inputs([output], blockers=list(inputs))
+        self.params = [v for v in roots if isinstance(v, aesara.compile.SharedVariable) and hasattr(v.type, "ndim")]
+
+
+def graph_subject(outputs: Any, *, backend: str | None = None) -> Subject:
+    """A subject from plain variables, Theano's way.
+
+    Parameters
+    ----------
+    outputs
+        Name -> variable, for all that shall be compared; or one variable or a list, and then every variable with a
+        name on the way to them is a blob.
+
+    Examples
+    --------
+    >>> x = aesara.tensor.tensor4("x", dtype="float32")
+    >>> hidden = 2 * x; hidden.name = "hidden"
+    >>> graph_subject({"y": hidden.sum(axis=1), "hidden": hidden})
+    <Subject of 2 layers: x -> y>
+    """
+    if isinstance(outputs, Mapping):
+        named = dict(outputs)
+    else:
+        ends = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        ways = aesara.graph.basic.ancestors(ends)
+        named = {v.name: v for v in ways if v.name and v.owner is not None}
+        named.update({v.name or f"output{i}": v for i, v in enumerate(ends)})
+    constant = (aesara.graph.basic.Constant, aesara.compile.SharedVariable)
+    roots = [v for v in aesara.graph.basic.graph_inputs(list(named.values())) if not isinstance(v, constant)]
+    variables = {v.name or f"input{i}": v for i, v in enumerate(roots)}
+    if len(variables) < len(roots):
+        raise MismatchError("two inputs of the graph have one name; every input needs a name of its own")
+    inputs = list(variables)
+    order = {v: i for i, v in enumerate(aesara.graph.basic.io_toposort(roots, list(named.values())))}
+    stages = []
+    for name, variable in sorted(named.items(), key=lambda item: order.get(item[1].owner, -1)):
+        if variable.owner is None:
+            continue
+        blockers = [v for v in variables.values() if v is not variable]
+        reached = set(aesara.graph.basic.ancestors([variable], blockers=blockers))
+        reads = {key: v for key, v in variables.items() if v in reached and v is not variable}
+        kind = getattr(variable.owner.op, "name", None) or type(variable.owner.op).__name__
+        stages.append(Stage(name, kind, GraphLayer(list(reads.values()), variable, name), tuple(reads), (name,)))
+        variables[name] = variable
+    return Subject(variables, inputs, stages, backend=backend)
+
+
+def subject_of(thing: Any, *, backend: str | None = None) -> Subject:
+    """A `Subject` from what one has: a Subject, a Network or layers, a BuiltNet, named variables of a plain graph.
+
+    Raises
+    ------
+    MismatchError
+        For anything else; numbers from elsewhere are a `deconv_legacy.testing.Recording`.
+    """
+    if isinstance(thing, Subject):
+        return thing
+    if isinstance(thing, Network):
+        return network_subject(thing, backend=backend)
+    if hasattr(thing, "input_layers") and hasattr(thing, "spec"):
+        return built_subject(thing, backend)
+    parts = list(thing.values()) if isinstance(thing, Mapping) else thing
+    parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]
+    if parts and all(isinstance(part, Layer) for part in parts):
+        return network_subject(Network(parts), backend=backend)
+    if parts and all(isinstance(part, aesara.graph.basic.Variable) for part in parts):
+        return graph_subject(thing, backend=backend)
+    raise MismatchError(
+        f"a {type(thing).__name__} is no net; legal are a Network, layers, a BuiltNet, named Aesara variables"
+    )
+
+
+def subject_from_file(path: str | Path, weights: str | Path | None = None, *, backend: str | None = None) -> Subject:
+    """A subject from a prototxt and its weights, or from ``FILE.py:NAME``, a function without arguments that returns
+    a net, or the net itself."""
+    text = str(path)
+    file, _, name = text.rpartition(":")
+    if not file.endswith(".py"):
+        return caffe_subject(path, weights, backend=backend)
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise MismatchError(f"{file} has no name {name!r}")
+    thing = getattr(module, name)
+    subject = subject_of(thing() if callable(thing) and not isinstance(thing, Layer) else thing, backend=backend)
+    if weights is not None:
+        raise MismatchError("a net made in Python loads its own weights; give no weights file with it")
+    subject.files[Path(file).name] = file_digest(file)
+    return subject

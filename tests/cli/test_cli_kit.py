@@ -1,0 +1,81 @@
+"""record, compare and bisect as commands."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from cli_helpers import NETS, ROOT, Run
+
+PROTOTXT, WEIGHTS = NETS / "fcn8s" / "deploy.prototxt", NETS / "fcn8s" / "weights.caffemodel"
+
+
+@pytest.fixture(scope="module")
+def golden(tmp_path_factory):
+    from deconv_legacy.cli import main
+
+    path = tmp_path_factory.mktemp("kit") / "golden.npz"
+    assert main(["record", str(PROTOTXT), str(WEIGHTS), "--out", str(path), "--input", "data=1,3,23,38"]) == 0
+    return path
+
+
+def test_record_compare_and_bisect(golden, tmp_path, capsys):
+    run = Run(capsys, "compare", golden, PROTOTXT, WEIGHTS)
+    assert run.status == 0 and run.out.startswith("31 blobs: 31 the same bit for bit")
+    text = PROTOTXT.read_text()
+    bad = tmp_path / "bad.prototxt"
+    bad.write_text(text.replace("offset: 9", "offset: 8"))
+    run = Run(capsys, "compare", golden, bad, WEIGHTS)
+    assert run.status == 1
+    assert "score_pool3c: offset [9, 9] recorded, [8, 8] now" in run.out and "first 'score_pool3c'" in run.out
+    run = Run(capsys, "compare", golden, bad, WEIGHTS, "--json")
+    assert run.status == 1 and json.loads(run.out)["first"] == "score_pool3c"
+    run = Run(capsys, "bisect", golden, bad, WEIGHTS)
+    assert run.status == 1
+    assert "cause: crop offset: offset 9 was used, here it is 8\n" in run.out
+    assert json.loads(Run(capsys, "bisect", golden, bad, WEIGHTS, "--json").out)["findings"][0]["layer"] == (
+        "score_pool3c"
+    )
+    run = Run(capsys, "bisect", golden, PROTOTXT, WEIGHTS)
+    assert (run.status, run.err) == (0, "")
+
+
+def test_the_header_tells_where_the_numbers_come_from(golden):
+    from deconv_legacy.testing import read_recording
+
+    header = read_recording(golden).header
+    assert set(header["files"]) == {"deploy.prototxt", "weights.caffemodel"}
+    assert header["seed"] == 0 and header["dtype"] == "float32" and header["BLAS"]["name"]
+
+
+def test_a_photo_an_array_and_a_net_in_python(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.ones((1, 3, 9, 8), "float32"))
+    (tmp_path / "net.py").write_text(
+        "from deconv_legacy.networks import fcn32s\n"
+        "def make():\n"
+        "    return fcn32s(3, 1 / 64, stages=((2,), (2,), (2,), (2,), (2,)), rng=0)\n"
+    )
+    net, out = f"{tmp_path / 'net.py'}:make", tmp_path / "g.npz"
+    run = Run(capsys, "record", net, "--input", f"data={tmp_path / 'x.npy'}", "--out", out, "--backend", "numpy")
+    assert run.status == 0 and "1x3x9x8" in run.out
+    run = Run(capsys, "compare", out, net, "--backend", "numpy", "--all")
+    assert run.status == 0 and "upscore" in run.out
+    run = Run(capsys, "record", net, "--input", f"data={ROOT / 'examples' / 'photo.png'}", "--out", out, "--json")
+    assert run.status == 0 and json.loads(run.out)["seed"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["record", PROTOTXT, WEIGHTS, "--out", "x.npz", "--input", "image=1,3,5,5"], "the net reads data"),
+        (["record", PROTOTXT, WEIGHTS, "--out", "x.npz", "--input", "data=1,3,0,5"], "is not of the form"),
+        (["record", PROTOTXT, WEIGHTS, "--out", "/nowhere/x.npz", "--input", "data=1,3,2,2"], "No such file"),
+        (["compare", PROTOTXT, PROTOTXT, WEIGHTS], "this is no recording"),
+        (["compare", "g.npz", "h.npz", "--only", "weights"], "--only weights: there are blobs,"),
+        (["bisect", "nothing.npz", PROTOTXT, WEIGHTS], "nothing.npz: No such file"),
+    ],
+    ids=range(6),
+)
+def test_errors_in_one_line(capsys, words, message):
+    assert message in Run(capsys, *words).error()
