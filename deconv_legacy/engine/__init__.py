@@ -8,6 +8,7 @@ from deconv_legacy.engine import rewrites
 from deconv_legacy.engine._aesara import aesara, have_compiler
 from deconv_legacy.engine._blas import Blas
 from deconv_legacy.engine._blas import find as find_blas
+from deconv_legacy.engine._device import to_host
 from deconv_legacy.engine.compile import BACKENDS, HOW_TO_INSTALL, NoCompilerWarning, compile
 from deconv_legacy.engine.convolution import (
     Conv,
@@ -53,6 +54,7 @@ __all__ = [
     "sigmoid_cross_entropy_loss",
     "softmax",
     "softmax_loss",
+    "to_host",
     "unpool",
     "zero_insert",
 ]

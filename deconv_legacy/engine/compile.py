@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from deconv_legacy.engine._aesara import aesara, have_compiler
+from deconv_legacy.engine._device import FetchFirst
 
 __all__ = ["BACKENDS", "HOW_TO_INSTALL", "NoCompilerWarning", "compile"]
 
-BACKENDS = ("c", "numpy")
+BACKENDS = ("c", "numpy", "jax")
 
 HOW_TO_INSTALL = (
     "install one for speed (Debian/Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; "
@@ -93,10 +94,16 @@ def _progress(enabled: bool) -> Iterator[None]:
         watcher.join()
 
 
-def mode_of(backend: str | None) -> Any:
-    """The Aesara mode of a backend: ``"c"`` (also the default), or ``"numpy"``, which uses no compiled code."""
+def _check_backend(backend: str | None) -> None:
     if backend not in (None, *BACKENDS):
         raise ValueError(f"backend {backend!r} is unknown; legal are {', '.join(map(repr, BACKENDS))}")
+
+
+def mode_of(backend: str | None) -> Any:
+    """The Aesara mode of a backend: ``"c"`` (also the default), or ``"numpy"``, which uses no compiled code."""
+    _check_backend(backend)
+    if backend == "jax":
+        raise ValueError("backend 'jax' has no mode of Aesara's: use `compile`")
     if backend == "numpy":
         # rewrites that would put in Ops which exist in C only
         return aesara.compile.mode.Mode("py", "fast_run").excluding("cxx_only", "BlasOpt", "inplace", "fusion")
@@ -114,6 +121,9 @@ def compile(
     givens: Any = None,
     backend: str | None = None,
     progress: bool = True,
+    precision: str | None = None,
+    deterministic: bool = False,
+    device: str | None = None,
     **options: Any,
 ) -> Any:
     """A callable that computes `outputs` from `inputs`, as ``aesara.function`` does.
@@ -124,10 +134,29 @@ def compile(
         As in ``aesara.function``.
     backend
         ``"c"``: compiled code for every Op that has it (the default); ``"numpy"``: none at all. Without a compiler
-        the default is ``"numpy"``, after one `NoCompilerWarning`.
+        the default is ``"numpy"``, after one `NoCompilerWarning`. ``"jax"``: compiled by JAX for its device, a GPU
+        where there is one; the values of shared variables stay there between calls (``engine/_device.py``).
     progress
         Say on stderr when C code must be compiled first, which happens once for each kind of Op on a machine.
         Several processes may compile at the same time; they share the cache.
+    precision
+        For JAX, of convolutions and products: ``"float32"`` (the default), exact; ``"tf32"``, what a GPU may shorten
+        float32 to, elsewhere exact; ``"bfloat16"``.
+    deterministic
+        For JAX on a GPU: the same numbers in each run, at some cost. Other devices and backends always give them.
+    device
+        For JAX: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; by default the one that JAX prefers.
+
+    Returns
+    -------
+    Aesara's function, or for JAX a `JaxFunction`, which is called in the same way.
+
+    Raises
+    ------
+    MissingExtraError
+        For JAX where it is not installed.
+    NotImplementedError
+        By JAX, at the call, where a size depends on numbers, and for an Op that it cannot compute.
 
     Examples
     --------
@@ -136,11 +165,23 @@ def compile(
     >>> compile([x], relu(x), backend="numpy")([-1.0, 2.0])
     array([0., 2.])
     """
+    _check_backend(backend)
+    if "mode" in options and backend is not None:
+        raise TypeError("`mode` and `backend` both say how to compile: give one of them")
+    if backend == "jax":
+        from deconv_legacy.engine.jax import JaxFunction
+
+        hardware = {"precision": precision, "deterministic": deterministic, "device": device}
+        return JaxFunction(inputs, outputs, updates=updates, givens=givens, **hardware, **options)
+    if precision not in (None, "float32") or device not in (None, "cpu"):
+        raise ValueError(f"precision {precision!r} on device {device!r} needs backend='jax'")
     if "mode" not in options:
         options["mode"] = mode_of(backend)
-    elif backend is not None:
-        raise TypeError("`mode` and `backend` both say how to compile: give one of them")
     # constant folding would compile whatever the mode
     only_numpy = aesara.config.change_flags(cxx="") if backend == "numpy" else contextlib.nullcontext()
     with only_numpy, _progress(progress and have_compiler()):
-        return aesara.function(inputs, outputs, updates=updates, givens=givens, **options)
+        function = aesara.function(inputs, outputs, updates=updates, givens=givens, **options)
+    storages = [spec.value.storage for spec in function.maker.inputs if getattr(spec, "shared", False)]
+    if storages:
+        function.vm = FetchFirst(function.vm, storages)
+    return function

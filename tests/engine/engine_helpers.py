@@ -1,12 +1,14 @@
-"""What the tests of the engine's Ops share: one graph, run in C and in NumPy."""
+"""What the tests of the engine's Ops share: one graph, run in C, in NumPy and, where it is installed, in JAX."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 
+from deconv_legacy import engine
 from deconv_legacy.engine._aesara import aesara, have_compiler
 
 at = aesara.tensor
@@ -14,7 +16,8 @@ at = aesara.tensor
 CAFFE_LAYERS = Path(__file__).parents[1] / "data" / "caffe" / "layers"
 PYTHON = aesara.compile.mode.Mode(linker="py", optimizer=None)
 C = aesara.compile.mode.Mode(linker="cvm", optimizer=None)
-BACKENDS = ["python", *(["c"] if have_compiler() else [])]
+HAVE_JAX = importlib.util.find_spec("jax") is not None
+BACKENDS = ["python", *(["c"] if have_compiler() else []), *(["jax"] if HAVE_JAX else [])]
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
@@ -24,11 +27,14 @@ def tensors(*arrays):
 
 
 def run(backend, build, *arrays):
-    """The values of what `build` makes of variables for `arrays`, without any rewrite of the graph."""
+    """The values of what `build` makes of variables for `arrays`; in C and NumPy without any rewrite of the graph."""
     variables = tensors(*arrays)
     outputs = build(*variables)
     several = isinstance(outputs, list)
-    function = aesara.function(variables, outputs, mode=C if backend == "c" else PYTHON, on_unused_input="ignore")
+    if backend == "jax":
+        function = engine.compile(variables, outputs, backend="jax", device="cpu", on_unused_input="ignore")
+    else:
+        function = aesara.function(variables, outputs, mode=C if backend == "c" else PYTHON, on_unused_input="ignore")
     values = function(*arrays)
     return values if several else np.asarray(values)
 

@@ -1,0 +1,200 @@
+"""The engine's convolutions in JAX.
+
+The input gradient with strides is cut into its phases: a convolution of stride 1 with ``prod(stride)`` times the
+channels, whose results are interleaved. XLA would spread the input with zeros instead and multiply by them: 1024 times
+the work for FCN-32s's last layer.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+from deconv_legacy import geometry
+from deconv_legacy.engine import _explain
+from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
+from deconv_legacy.engine.jax._import import jax
+from deconv_legacy.engine.jax._pointwise import rectify
+from deconv_legacy.engine.jax.translate import register, sizes_of, trace
+from deconv_legacy.engine.unshared import UnsharedConv, UnsharedConvInputGradient, UnsharedConvWeightGradient
+
+jnp, lax = jax.numpy, jax.lax
+
+__all__: list[str] = []
+
+Ints = tuple[int, ...]
+
+
+def _layout(ndim: int) -> tuple[str, str, str]:
+    axes = "DHW"[3 - ndim :]
+    return "NC" + axes, "OI" + axes, "NC" + axes
+
+
+def _convolve(op: Any, x: Any, w: Any, stride: Ints, pads: Any, dilation: Ints) -> Any:
+    """``lax``'s convolution (which correlates) in the precision of the trace."""
+    precision, dtype = trace().precision, x.dtype
+    if precision == "bfloat16" and dtype == jnp.float32:
+        x, w = x.astype(jnp.bfloat16), w.astype(jnp.bfloat16)
+    result = lax.conv_general_dilated(
+        x,
+        w,
+        stride,
+        pads,
+        rhs_dilation=dilation,
+        dimension_numbers=_layout(op.ndim),
+        feature_group_count=op.groups,
+        precision=lax.Precision.HIGH if precision == "tf32" else lax.Precision.HIGHEST,
+    )
+    return result.astype(dtype)
+
+
+def _turned(op: Any, w: Any) -> Any:
+    """The filters, turned if the Op convolves."""
+    return jnp.flip(w, range(2, w.ndim)) if op.flip else w
+
+
+def _pads(op: Any, size: Ints, kernel: Ints) -> Any:
+    return geometry.resolve_all_pads(op.border_mode, size, kernel, op.stride, op.dilation)
+
+
+def _forward(op: Any, x: Any, w: Any) -> Any:
+    _explain.check_shapes(op, x.shape, w.shape, None)
+    pads = _pads(op, x.shape[2:], w.shape[2:])
+    return _convolve(op, x, _turned(op, w), op.stride, pads, op.dilation)
+
+
+@register(Conv)
+def conv(op, node):
+    return functools.partial(_forward, op)
+
+
+@register(FusedConv)
+def fused_conv(op, node):
+    def convolve(x, w, b):
+        _explain.check_bias(op, w.shape, b.shape)
+        y = _forward(op, x, w) + b.reshape(-1, *(1,) * op.ndim)
+        return rectify(y) if op.relu else y
+
+    return convolve
+
+
+@register(ConvInputGradient)
+def conv_input_gradient(op, node):
+    def deconvolve(w, y, size):
+        size = sizes_of(size, 2)
+        _explain.check_length(op, size)
+        shape = (y.shape[0], w.shape[1] * op.groups, *size)
+        _explain.check_shapes(op, shape, w.shape, y.shape)
+        if 0 in shape or 0 in y.shape:
+            return jnp.zeros(shape, y.dtype)
+        kernel = w.shape[2:]
+        pads = _pads(op, size, kernel)
+        before = tuple(b for b, _ in pads)
+        w = _turned(op, w)
+        if max(op.stride) > 1 and max(op.dilation) == 1:
+            return _by_phases(op, w, y, size, before)
+        return _transposed(op, w, y, size, before)
+
+    return deconvolve
+
+
+def _swapped(op: Any, w: Any) -> Any:
+    """Filters ``(M, C / groups, *kernel)`` with the roles of their channels changed and turned round: what a
+    convolution from M to C channels takes."""
+    m, c, *kernel = w.shape
+    w = w.reshape(op.groups, m // op.groups, c, *kernel).swapaxes(1, 2).reshape(op.groups * c, m // op.groups, *kernel)
+    return jnp.flip(w, range(2, w.ndim))
+
+
+def _transposed(op: Any, w: Any, y: Any, size: Ints, before: Ints) -> Any:
+    """A convolution of `y`, spread by the stride; `before` are the forward's pads."""
+    pads = []
+    for axis, (n, b) in enumerate(zip(size, before, strict=True)):
+        reach = (w.shape[axis + 2] - 1) * op.dilation[axis]
+        spread = (y.shape[axis + 2] - 1) * op.stride[axis] + 1
+        pads.append((reach - b, n + b - spread))
+    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), (0, 0, 0), *((0, 0, s - 1) for s in op.stride)])
+    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), (0, 0, 0), *((b, a, 0) for b, a in pads)])
+    return _convolve(op, y, _swapped(op, w), (1,) * op.ndim, [(0, 0)] * op.ndim, op.dilation)
+
+
+def _by_phases(op: Any, w: Any, y: Any, size: Ints, before: Ints) -> Any:
+    """Cell ``s q + r`` of the padded result takes only the taps ``r, r + s, ...``: those of phase r."""
+    ndim, stride, groups = op.ndim, op.stride, op.groups
+    m, c, *kernel = w.shape
+    taps = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
+    w = jnp.pad(w, [(0, 0), (0, 0), *((0, t * s - k) for t, s, k in zip(taps, stride, kernel, strict=True))])
+    # (M, C', taps, stride, ...) -> (M, C' * phases, *taps)
+    w = w.reshape(m, c, *(n for t, s in zip(taps, stride, strict=True) for n in (t, s)))
+    order = [0, 1, *range(3, 2 + 2 * ndim, 2), *range(2, 2 + 2 * ndim, 2)]
+    w = w.transpose(order).reshape(m, c * math.prod(stride), *taps)
+    pads = [(t - 1, t - 1) for t in taps]
+    z = _convolve(op, y, _swapped(op, w), (1,) * ndim, pads, (1,) * ndim)
+    # (N, C * phases, *cells) -> (N, C, *(cells * stride))
+    cells = z.shape[2:]
+    z = z.reshape(z.shape[0], groups * c, *stride, *cells)
+    order = [0, 1, *(n for axis in range(ndim) for n in (2 + ndim + axis, 2 + axis))]
+    z = z.transpose(order).reshape(z.shape[0], groups * c, *(q * s for q, s in zip(cells, stride, strict=True)))
+    ends = [(-b, n + b - q * s, 0) for n, b, q, s in zip(size, before, cells, stride, strict=True)]
+    return lax.pad(z, jnp.zeros((), z.dtype), [(0, 0, 0), (0, 0, 0), *ends])
+
+
+@register(ConvWeightGradient)
+def conv_weight_gradient(op, node):
+    def gradient(x, y, kernel):
+        kernel = sizes_of(kernel, 2)
+        _explain.check_length(op, kernel)
+        shape = (y.shape[1], x.shape[1] // op.groups, *kernel)
+        _explain.check_shapes(op, x.shape, shape, y.shape)
+        if 0 in x.shape or 0 in y.shape:
+            return jnp.zeros(shape, x.dtype)
+        pads = _pads(op, x.shape[2:], kernel)
+        w = jax.ShapeDtypeStruct(shape, x.dtype)
+        (w,) = jax.linear_transpose(lambda w: _convolve(op, x, w, op.stride, pads, op.dilation), w)(y)
+        return _turned(op, w)
+
+    return gradient
+
+
+# Filters of their own at every place
+
+
+def _unshared(op: Any, x: Any, w: Any) -> Any:
+    op._check(x.shape, w.shape, None)
+    n = op.ndim
+    out, kernel = w.shape[1 : 1 + n], w.shape[2 + n :]
+    pads = _pads(op, x.shape[2:], kernel)
+    image = op._grouped(jnp.pad(x, ((0, 0), (0, 0), *pads)), 1)
+    filters = op._grouped(w, 0)
+    y = jnp.zeros((x.shape[0], *filters.shape[:2], *out), x.dtype)
+    for tap, window in op._taps(kernel, out):
+        y += jnp.einsum("gm...c,ngc...->ngm...", filters[tap], image[window], precision=lax.Precision.HIGHEST)
+    return y.reshape(x.shape[0], w.shape[0], *out)
+
+
+@register(UnsharedConv)
+def unshared_conv(op, node):
+    return functools.partial(_unshared, op)
+
+
+@register(UnsharedConvInputGradient)
+def unshared_input_gradient(op, node):
+    def deconvolve(w, y, size):
+        shape = (*op._leading(w.shape, y.shape), *op._as_sizes(sizes_of(size, 2)))
+        op._check(shape, w.shape, y.shape)
+        (x,) = jax.linear_transpose(lambda x: _unshared(op, x, w), jax.ShapeDtypeStruct(shape, y.dtype))(y)
+        return x
+
+    return deconvolve
+
+
+@register(UnsharedConvWeightGradient)
+def unshared_weight_gradient(op, node):
+    def gradient(x, y, kernel):
+        shape = op._shape(x.shape, y.shape, op._as_sizes(sizes_of(kernel, 2)))
+        op._check(x.shape, shape, y.shape)
+        (w,) = jax.linear_transpose(lambda w: _unshared(op, x, w), jax.ShapeDtypeStruct(shape, x.dtype))(y)
+        return w
+
+    return gradient
