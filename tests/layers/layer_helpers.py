@@ -1,6 +1,8 @@
-"""What the tests of layers share: a layer's value and gradients on either backend, and comparison."""
+"""What the tests of layers share: a layer's value and gradients on each backend, and comparison."""
 
 from __future__ import annotations
+
+import importlib.util
 
 import numpy as np
 
@@ -9,7 +11,8 @@ from deconv_legacy.engine import aesara
 from deconv_legacy.layers import InputLayer
 
 at = aesara.tensor
-BACKENDS = ["numpy", *(["c"] if engine.have_compiler() else [])]
+HAVE_JAX = importlib.util.find_spec("jax") is not None
+BACKENDS = ["numpy", *(["c"] if engine.have_compiler() else []), *(["jax"] if HAVE_JAX else [])]
 TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from deconv_legacy.networks import fcn8s, fcn16s, fcn32s, fcn_alexnet
 
 CAFFE = Path(__file__).parents[1] / "data" / "caffe" / "nets"
 NARROW = ((4,), (5,), (6, 6), (7,), (8,))  # one or two convolutions a stage, for speed
-BACKENDS = ["numpy", *(["c"] if engine.have_compiler() else [])]
+HAVE_JAX = importlib.util.find_spec("jax") is not None
+BACKENDS = ["numpy", *(["c"] if engine.have_compiler() else []), *(["jax"] if HAVE_JAX else [])]
 
 
 def offsets(net):

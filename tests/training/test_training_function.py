@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from functools import partial
 from itertools import pairwise
 
@@ -23,7 +24,8 @@ from deconv_legacy.layers import (
 from deconv_legacy.networks import fcn8s
 from deconv_legacy.training import adam, momentum, sgd, training_function
 
-BACKENDS = ["numpy", *(["c"] if engine.have_compiler() else [])]
+HAVE_JAX = importlib.util.find_spec("jax") is not None
+BACKENDS = ["numpy", *(["c"] if engine.have_compiler() else []), *(["jax"] if HAVE_JAX else [])]
 RNG = np.random.default_rng(0)
 IMAGE = RNG.standard_normal((2, 3, 8, 6)).astype("float32")
 LABEL = RNG.integers(0, 4, (2, 1, 16, 12)).astype("float32")

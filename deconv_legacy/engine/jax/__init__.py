@@ -3,8 +3,8 @@
 Imported only when it is asked for; ``pip install "deconv_legacy[jax]"`` for the CPU, ``[cuda]`` for NVIDIA GPUs.
 """
 
-from deconv_legacy.engine.jax._import import device_of, jax
 from deconv_legacy.engine._device import to_host
+from deconv_legacy.engine.jax._import import device_of, jax
 from deconv_legacy.engine.jax.function import DeviceMemoryError, JaxFunction
 from deconv_legacy.engine.jax.graph import JaxGraph, as_jax
 from deconv_legacy.engine.jax.translate import PRECISIONS, DataDependentError, register

@@ -81,7 +81,7 @@ def _(op):
     def composite(*values):
         tokens = dict(zip(inner.inputs, values, strict=True))
         for node in inner.toposort():
-            arguments = [tokens[v] if v in tokens else v.data for v in node.inputs]
+            arguments = [tokens[v] if v.owner or v in inner.inputs else v.data for v in node.inputs]
             tokens[node.outputs[0]] = number_function(node.op)(*arguments)
         results = [tokens[v] for v in inner.outputs]
         return results if len(results) > 1 else results[0]
@@ -384,7 +384,7 @@ def _lookup(values: Any, first: int) -> tuple[Any, ...]:
     """Arrays, slices and None as they come; a mask must be known."""
     index = []
     for position, value in enumerate(values, first):
-        if getattr(value, "dtype", None) == bool:
+        if str(getattr(value, "dtype", None)) == "bool":
             value = concrete(value, "a mask", position)
         index.append(value)
     return tuple(index)
@@ -483,5 +483,3 @@ def random_variable(op, node):
         return key, _DRAWS[op.name](use, shape, jax.dtypes.canonicalize_dtype(node.outputs[1].dtype), *params)
 
     return draw
-
-

@@ -121,21 +121,44 @@ def _transposed(op: Any, w: Any, y: Any, size: Ints, before: Ints) -> Any:
 
 def _by_phases(op: Any, w: Any, y: Any, size: Ints, before: Ints) -> Any:
     """Cell ``s q + r`` of the padded result takes only the taps ``r, r + s, ...``: those of phase r."""
-    ndim, stride, groups = op.ndim, op.stride, op.groups
+    ndim, stride = op.ndim, op.stride
     m, c, *kernel = w.shape
-    taps = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
-    w = jnp.pad(w, [(0, 0), (0, 0), *((0, t * s - k) for t, s, k in zip(taps, stride, kernel, strict=True))])
-    # (M, C', taps, stride, ...) -> (M, C' * phases, *taps)
-    w = w.reshape(m, c, *(n for t, s in zip(taps, stride, strict=True) for n in (t, s)))
-    order = [0, 1, *range(3, 2 + 2 * ndim, 2), *range(2, 2 + 2 * ndim, 2)]
-    w = w.transpose(order).reshape(m, c * math.prod(stride), *taps)
-    pads = [(t - 1, t - 1) for t in taps]
-    z = _convolve(op, y, _swapped(op, w), (1,) * ndim, pads, (1,) * ndim)
-    # (N, C * phases, *cells) -> (N, C, *(cells * stride))
-    cells = z.shape[2:]
-    z = z.reshape(z.shape[0], groups * c, *stride, *cells)
-    order = [0, 1, *(n for axis in range(ndim) for n in (2 + ndim + axis, 2 + axis))]
-    z = z.transpose(order).reshape(z.shape[0], groups * c, *(q * s for q, s in zip(cells, stride, strict=True)))
+    full = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]  # taps of a phase at most
+    cells = [n + t - 1 for n, t in zip(y.shape[2:], full, strict=True)]
+    w = jnp.pad(w, [(0, 0), (0, 0), *((0, t * s - k) for t, s, k in zip(full, stride, kernel, strict=True))])
+    # (M, C', *kernel) -> (M, C', *phases, *taps)
+    w = w.reshape(m, c, *(n for t, s in zip(full, stride, strict=True) for n in (t, s)))
+    w = w.transpose(0, 1, *range(3, 2 + 2 * ndim, 2), *range(2, 2 + 2 * ndim, 2))
+    # the first phases of an axis may have one tap more than the others: convolved apart, since a zero in its place
+    # would make a NaN of another's
+    groups = [
+        [(first, last, taps) for first, last, taps in ((0, k % s, t), (k % s, s, k // s)) if first < last]
+        for k, s, t in zip(kernel, stride, full, strict=True)
+    ]
+
+    def block(chosen: list[tuple[int, int, int]]) -> Any:
+        """(N, C, *phases, *cells) of one group of each axis."""
+        phases, taps = [last - first for first, last, _ in chosen], [t for _, _, t in chosen]
+        shape = (y.shape[0], op.groups * c, *phases)
+        if 0 in taps:
+            return jnp.zeros((*shape, *cells), y.dtype)
+        index = (..., *(slice(first, last) for first, last, _ in chosen), *(slice(t) for t in taps))
+        part = w[index].reshape(m, c * math.prod(phases), *taps)
+        z = _convolve(op, y, _swapped(op, part), (1,) * ndim, [(t - 1, t - 1) for t in taps], (1,) * ndim)
+        ends = [(0, n - there) for n, there in zip(cells, z.shape[2:], strict=True)]
+        return jnp.pad(z.reshape(*shape, *z.shape[2:]), [(0, 0)] * (2 + ndim) + ends)
+
+    def join(chosen: list[tuple[int, int, int]]) -> Any:
+        axis = len(chosen)
+        if axis == ndim:
+            return block(chosen)
+        parts = [join([*chosen, group]) for group in groups[axis]]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, 2 + axis)
+
+    # (N, C, *phases, *cells) -> (N, C, *(cells * stride))
+    z = join([])
+    z = z.transpose(0, 1, *(n for axis in range(ndim) for n in (2 + ndim + axis, 2 + axis)))
+    z = z.reshape(*z.shape[:2], *(q * s for q, s in zip(cells, stride, strict=True)))
     ends = [(-b, n + b - q * s, 0) for n, b, q, s in zip(size, before, cells, stride, strict=True)]
     return lax.pad(z, jnp.zeros((), z.dtype), [(0, 0, 0), (0, 0, 0), *ends])
 

@@ -67,14 +67,10 @@ def lrn_gradient(op, node):
 # Crop
 
 
-def _ranges(op: Any, sizes: Any, targets: Any, offsets: Any) -> tuple[slice, ...]:
-    return op._ranges(sizes, targets, offsets)
-
-
 @register(Crop)
 def crop(op, node):
     def take(x, sizes, offsets):
-        return x[_ranges(op, x.shape[op.axis :], sizes_of(sizes, 1), sizes_of(offsets, 2))]
+        return x[op._ranges(x.shape[op.axis :], sizes_of(sizes, 1), sizes_of(offsets, 2))]
 
     return take
 
@@ -83,7 +79,7 @@ def crop(op, node):
 def crop_gradient(op, node):
     def put(g, sizes, offsets):
         sizes = sizes_of(sizes, 1)
-        ranges = _ranges(op, sizes, g.shape[op.axis :], sizes_of(offsets, 2))
+        ranges = op._ranges(sizes, g.shape[op.axis :], sizes_of(offsets, 2))
         return jnp.zeros((*g.shape[: op.axis], *sizes), g.dtype).at[ranges].set(g)
 
     return put

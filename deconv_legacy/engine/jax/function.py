@@ -14,9 +14,9 @@ from aesara.compile.function.pfunc import construct_pfunc_ins_and_outs
 from aesara.compile.function.types import FunctionMaker
 
 from deconv_legacy.engine._aesara import aesara
+from deconv_legacy.engine._device import LOCK, keep, send
 from deconv_legacy.engine.jax import _aesara_ops, _convolution, _pointwise, _pooling  # noqa: F401 they register
 from deconv_legacy.engine.jax._import import device_of, jax, with_64_bits
-from deconv_legacy.engine._device import LOCK, keep, send
 from deconv_legacy.engine.jax.translate import PRECISIONS, DataDependentError, run
 from deconv_legacy.errors import DeconvLegacyError
 
@@ -136,7 +136,9 @@ class JaxFunction:
                     results, failed = self._run(values)
                     break
                 except DataDependentError as error:
-                    static = _static_ancestors(error.variable, self._fgraph.inputs) if error.variable is not None else ()
+                    static = (
+                        _static_ancestors(error.variable, self._fgraph.inputs) if error.variable is not None else ()
+                    )
                     if not set(static) - self._static:
                         raise
                     self._static |= set(static)
@@ -262,4 +264,3 @@ class JaxFunction:
 
 def _is_random(spec: Any) -> bool:
     return isinstance(spec.variable.type, RandomType)
-

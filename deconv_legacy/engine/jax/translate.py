@@ -16,6 +16,7 @@ import numpy as np
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.jax._import import jax, without_side_effects
+from deconv_legacy.errors import SizeError
 
 __all__ = ["PRECISIONS", "Check", "DataDependentError", "Trace", "concrete", "evaluate", "register", "sizes_of"]
 
@@ -27,7 +28,7 @@ _FOLD = 64  # numbers; larger constants of floats are left to JAX
 class DataDependentError(NotImplementedError):
     """A number that must be known at trace time depends on the numbers in an input."""
 
-    def __init__(self, text: str, variable: Any = None):
+    def __init__(self, text: str, variable: Any):
         self.variable = variable
         super().__init__(text)
 
@@ -166,11 +167,15 @@ def evaluate(fgraph: Any, inputs: Sequence[Any]) -> list[Any]:
     for index, node in enumerate(nodes):
         arguments = [value_of(v) for v in node.inputs]
         trace().node = node
-        if _foldable(node, arguments):
-            results = _perform(node, arguments)
-        else:
-            outputs = translation(node.op, node)(*arguments)
-            results = list(outputs) if len(node.outputs) > 1 else [outputs]
+        try:
+            if _foldable(node, arguments):
+                results = _perform(node, arguments)
+            else:
+                outputs = translation(node.op, node)(*arguments)
+                results = list(outputs) if len(node.outputs) > 1 else [outputs]
+        except SizeError as error:
+            # the numbers of the error stay: see SizeError
+            raise SizeError(f"{error}\nApply node that caused the error: {node}") from None
         for variable, value in zip(node.outputs, results, strict=True):
             values[variable] = _of_type(value, variable)
         for variable in last_use.get(index, ()):

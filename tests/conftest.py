@@ -1,0 +1,7 @@
+"""What holds for all tests."""
+
+import os
+
+# XLA compiles a small program for each size and each test: in half the time without its last optimisations, which
+# change no test's numbers (tests/engine/test_jax_process.py runs with them)
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
