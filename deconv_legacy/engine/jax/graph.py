@@ -61,8 +61,8 @@ class JaxGraph:
             raise TypeError(f"{self._inputs} inputs are needed, {len(inputs)} were given")
         if "float64" in self._dtypes and not jax.config.jax_enable_x64:
             raise TypeError(
-                "this graph computes in float64, which JAX has switched off: call it in `with jax.enable_x64(True)` or, "
-                "in older versions, `with jax.experimental.enable_x64()`, or build the graph of float32"
+                "this graph computes in float64, which JAX has switched off: call it in `with jax.enable_x64(True)`, "
+                "in older versions `with jax.experimental.enable_x64()`, or build the graph of float32"
             )
         if self._random and key is None:
             raise TypeError("this graph draws random numbers: give `key`, such as jax.random.key(0)")
