@@ -127,7 +127,7 @@ def test_hdf5_data_refuses(tmp_path):
     with pytest.raises(FileFormatError, match="no HDF5 file"):
         net_of(net_text)
     source.write_text(__file__)
-    with pytest.raises(FileFormatError, match="test_data_layers"):
+    with pytest.raises(FileFormatError, match="test_host_data"):
         net_of(net_text)
 
 
@@ -288,7 +288,7 @@ def test_image_data_names_the_file_that_cannot_be_read(tmp_path):
     assert batches(photos.net(batch=1), 1, "label")[0] == 0  # as C's atoi
 
 
-def test_data_layers_that_are_not_run_are_refused_together():
+def test_host_data_that_are_not_run_are_refused_together():
     text = """
         layer { name: "train" type: "Data" top: "data" top: "label" data_param { source: "lmdb" backend: LMDB } }
         layer { name: "seg" type: "WindowData" top: "w" top: "v" }"""
