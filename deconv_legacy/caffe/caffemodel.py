@@ -175,7 +175,7 @@ def read_weights(path: StrPath) -> dict[str, list[np.ndarray]]:
     return weights
 
 
-def read_model_net(path: StrPath, *, allow_unknown: bool = False) -> Any:
+def read_model_net(path: StrPath, *, allow_unknown: bool = False, upgraded: bool = True) -> Any:
     """The net that a caffemodel holds beside its weights: a NetParameter in today's form, without blobs.
 
     Parameters
@@ -184,6 +184,8 @@ def read_model_net(path: StrPath, *, allow_unknown: bool = False) -> Any:
         A binary caffemodel of any age.
     allow_unknown
         Know the fields of the forks too; see ``schema.messages``.
+    upgraded
+        Bring an old net to today's form.
     """
     from google.protobuf.message import DecodeError
 
@@ -194,10 +196,10 @@ def read_model_net(path: StrPath, *, allow_unknown: bool = False) -> Any:
             check_strings(net)
         except (DecodeError, UnicodeDecodeError) as error:
             raise _Damage(f"the net in it cannot be read: {error}") from None
-    return upgrade.upgrade_net(net, path=os.fspath(path))
+    return upgrade.upgrade_net(net, path=os.fspath(path)) if upgraded else net
 
 
-def write_weights(path: StrPath, layers: Mapping[str, Sequence[np.ndarray]], net: Any = None) -> None:
+def write_weights(path: StrPath, layers: Mapping[str, Sequence[np.ndarray | StoredBlob]], net: Any = None) -> None:
     """Write a caffemodel as Caffe does, one array after the other.
 
     Parameters
@@ -205,7 +207,7 @@ def write_weights(path: StrPath, layers: Mapping[str, Sequence[np.ndarray]], net
     path
         The file; ``.h5`` at its end makes it HDF5, as Caffe names such files.
     layers
-        Layer name -> arrays; they become float32.
+        Layer name -> arrays; they become float32. A StoredBlob with ``legacy`` keeps its old form in a caffemodel.
     net
         The NetParameter (V2) to store with them, so that tools can draw the net from the file. Its layers
         give the order, and every name in ``layers`` must be one of its. HDF5 files hold no net.
@@ -217,7 +219,7 @@ def write_weights(path: StrPath, layers: Mapping[str, Sequence[np.ndarray]], net
     """
     if os.fspath(path).endswith(".h5"):
         with replacing(path) as beside:
-            _hdf5.write_weights(beside, layers)
+            _hdf5.write_weights(beside, {name: [_array(blob) for blob in blobs] for name, blobs in layers.items()})
         return
     if net is None:
         head = b""
@@ -424,7 +426,15 @@ def _data_parts(array: np.ndarray) -> list[Any]:
     )
 
 
-def _blob_parts(array: np.ndarray) -> list[Any]:
+def _array(blob: np.ndarray | StoredBlob) -> np.ndarray:
+    return blob.data if isinstance(blob, StoredBlob) else blob
+
+
+def _blob_parts(blob: np.ndarray | StoredBlob) -> list[Any]:
+    array = _array(blob)
+    if isinstance(blob, StoredBlob) and blob.legacy:
+        axes = (_integer(number, size) for number, size in zip(_LEGACY_AXES, array.shape, strict=True))
+        return [b"".join(axes), *_data_parts(array)]
     dims = b"".join(_wire.varint(size) for size in np.shape(array))
     return [*_data_parts(array), _wire.field(_SHAPE, _wire.field(1, dims) if dims else b"")]
 
@@ -436,7 +446,7 @@ def _write_parts(file: BinaryIO, number: int, parts: Sequence[Any]) -> None:
         file.write(part)
 
 
-def _write_layer(file: BinaryIO, definition: bytes, arrays: Sequence[np.ndarray]) -> None:
+def _write_layer(file: BinaryIO, definition: bytes, arrays: Sequence[np.ndarray | StoredBlob]) -> None:
     """A V2 layer: its definition with the blobs where the order of field numbers puts them."""
     blobs_number = _NAME_AND_BLOBS["V2"][1]
     cut = next(

@@ -9,11 +9,19 @@ from typing import Any
 
 from deconv_legacy.errors import MissingExtraError
 
-__all__ = ["add_json", "add_net", "input_shape", "phase_number", "print_json", "print_table", "progress"]
+__all__ = ["add_forks", "add_json", "add_net", "input_shape", "phase_number", "print_json", "print_table", "progress"]
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_forks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--forks",
+        action="store_true",
+        help="read what forks of Caffe added (HED, SegNet, DeepLab, ...); unknown fields are listed and skipped",
+    )
 
 
 def add_net(parser: argparse.ArgumentParser) -> None:
