@@ -18,7 +18,7 @@ import time
 from deconv_legacy._version import __version__
 from deconv_legacy.caffe import coord_map, draw, io, net_spec, proto
 from deconv_legacy.caffe._install import install, uninstall
-from deconv_legacy.caffe._state import set_random_seed, warn_once
+from deconv_legacy.caffe._state import set_caffe_cpu_sum, set_random_seed, warn_once
 from deconv_legacy.caffe.build import BuiltNet, build_net
 from deconv_legacy.caffe.caffemodel import read_layers, read_mean, read_weights, write_mean, write_weights
 from deconv_legacy.caffe.classifier import Classifier
@@ -80,6 +80,7 @@ __all__ = [
     "read_net",
     "read_solver",
     "read_weights",
+    "set_caffe_cpu_sum",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",

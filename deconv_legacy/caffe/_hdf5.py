@@ -56,7 +56,8 @@ def read_solverstate(path: StrPath) -> dict[str, Any]:
     with _opened(path) as file:
         state = {name: int(np.asarray(file[name]).reshape(())) for name in ("iter", "current_step")}
         net = file["learned_net"].asstr()[()] if "learned_net" in file else ""
-        return {**state, "learned_net": str(net), "history": _numbered(file["history"])}
+        streams = file["streams"].asstr()[()] if "streams" in file else ""
+        return {**state, "learned_net": str(net), "history": _numbered(file["history"]), "streams": str(streams)}
 
 
 def write_solverstate(path: StrPath, state: Mapping[str, Any]) -> None:
@@ -71,6 +72,8 @@ def write_solverstate(path: StrPath, state: Mapping[str, Any]) -> None:
         history = file.create_group("history")
         for index, blob in enumerate(state["history"]):
             history.create_dataset(str(index), data=np.asarray(blob, np.float32))
+        if state["streams"]:
+            file.create_dataset("streams", data=state["streams"])
 
 
 def read_datasets(path: StrPath, names: Sequence[str]) -> list[np.ndarray]:

@@ -44,6 +44,7 @@ _NAME_AND_BLOBS = {"V0": (1, 50), "V1": (4, 6), "V2": (1, 7)}
 _DATA, _SHAPE, _DOUBLE_DATA = 5, 7, 8
 _LEGACY_AXES = (1, 2, 3, 4)  # num, channels, height, width
 _ITER, _LEARNED_NET, _HISTORY, _CURRENT_STEP = 1, 2, 3, 4
+_STREAMS = 20000  # ours, in a solverstate: a number far from Caffe's
 _MAX_AXES = 32  # kMaxBlobAxes
 _WITHOUT_BLOBS = {_V2_LAYER: {7: None}, _V1_LAYERS: {6: None, _V0_LAYER: {50: None}}}
 
@@ -101,12 +102,15 @@ class SavedState:
         Path of the weights written with it, or "".
     history
         The solver's arrays, float32, parameter after parameter.
+    streams
+        JSON of where random numbers and data stood (see ``_streams.py``), or "". Caffe passes it over.
     """
 
     iter: int = 0
     learned_net: str = ""
     current_step: int = 0
     history: list[np.ndarray] = field(default_factory=list)
+    streams: str = ""
 
 
 def read_layers(path: StrPath) -> list[StoredLayer]:
@@ -260,6 +264,8 @@ def read_solverstate(path: StrPath) -> SavedState:
                 state.current_step = _wire.signed(part.value)
             elif part.number == _LEARNED_NET and part.kind == _wire.BYTES:
                 state.learned_net = _string(buffer, part)
+            elif part.number == _STREAMS and part.kind == _wire.BYTES:
+                state.streams = _string(buffer, part)
             elif part.number == _HISTORY and part.kind == _wire.BYTES:
                 with _inside(f"history {len(state.history)}"):
                     state.history.append(_read_blob(buffer, part.start, part.end).data)
@@ -277,6 +283,8 @@ def write_solverstate(path: StrPath, state: SavedState) -> None:
         for array in state.history:
             _write_parts(file, _HISTORY, _blob_parts(array))
         file.write(_integer(_CURRENT_STEP, state.current_step))
+        if state.streams:
+            file.write(_wire.field(_STREAMS, state.streams.encode()))
 
 
 def read_mean(path: StrPath) -> np.ndarray:

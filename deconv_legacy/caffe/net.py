@@ -114,7 +114,8 @@ class Net:
         Read a fork's net: its fields are known, others are skipped with a warning, and a Crop without parameters
         finds its offset.
     caffe_cpu_sum
-        Add losses in float32, one by one, as Caffe on a CPU does, for identical logs.
+        Add losses in float32, one by one, as Caffe on a CPU does, for identical logs; by default as
+        `set_caffe_cpu_sum` says.
 
     Attributes
     ----------
@@ -152,7 +153,7 @@ class Net:
         weights: Any = None,
         *,
         forks: bool = False,
-        caffe_cpu_sum: bool = False,
+        caffe_cpu_sum: bool | None = None,
     ):
         if isinstance(phase, (str, os.PathLike)):  # Net(file, weights, phase)
             weights, phase, level = phase, level, 0
@@ -162,7 +163,8 @@ class Net:
             path, net = network_file, read_net(network_file, allow_unknown=forks)
         else:
             path, net = None, network_file
-        self.phase, self._caffe_cpu_sum = int(phase), caffe_cpu_sum
+        self.phase = int(phase)
+        self._caffe_cpu_sum = _state.caffe_cpu_sum if caffe_cpu_sum is None else caffe_cpu_sum
         self._random = np.random.default_rng(_state.seed())
         spec = filter_net(net, phase=self.phase, level=int(level), stages=list(stages or ()))
         for layer in spec.layer:

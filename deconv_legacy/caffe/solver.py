@@ -8,16 +8,18 @@ Source: ``src/caffe/solver.cpp`` and ``solvers/*.cpp`` of BVLC/caffe.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from deconv_legacy.caffe import _state
+from deconv_legacy.caffe import _state, _streams
 from deconv_legacy.caffe.blob import Blob
 from deconv_legacy.caffe.caffemodel import SavedState, read_solverstate, write_solverstate
 from deconv_legacy.caffe.net import Net
@@ -73,6 +75,8 @@ class SGDSolver:
     ----------
     solver_file
         A solver prototxt, or a SolverParameter. Files that it names are looked up from the working directory.
+    caffe_cpu_sum
+        As for `Net`.
 
     Attributes
     ----------
@@ -82,23 +86,35 @@ class SGDSolver:
     lr : float
         The rate of the next step.
     param : SolverParameter
+    log : callable
+        Takes each line of the log; by default it goes to stderr.
+    action : callable
+        Asked after each iteration: "stop", "snapshot" or None.
+    after_step : list of callable
+        Called with the loss after each iteration.
     """
 
     type: ClassVar[str] = "SGD"
     histories: ClassVar[int] = 1
     """How many arrays the rule keeps for each parameter."""
 
-    def __init__(self, solver_file: Any):
+    def __init__(self, solver_file: Any, *, caffe_cpu_sum: bool | None = None):
+        self._caffe_cpu_sum = caffe_cpu_sum
+        self.log: Callable[[str], Any] = _to_stderr
+        self.action: Callable[[], str | None] = lambda: None
+        self.after_step: list[Callable[[float], Any]] = []
         self.param = read_solver(solver_file) if isinstance(solver_file, (str, os.PathLike)) else solver_file
         if self.param.random_seed >= 0:
             _state.set_random_seed(self.param.random_seed)
         self._check()
+        self._stopped = False
         self.iter = 0
         self._current_step = 0
         self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         self._losses: list[float] = []
         self.net = self._train_net()
         self.test_nets = self._make_test_nets()
+        self._starts = [_streams.layer_values(net) for net in (self.net, *self.test_nets)]
         for weights in self.param.weights:
             for part in weights.split(","):
                 self.net.copy_from(part.strip())
@@ -117,6 +133,12 @@ class SGDSolver:
 
     def _check(self) -> None:
         learning_rate(self.param, 0)
+        if self.param.snapshot:
+            # found out now, not after the first thousand iterations
+            folder = Path(self.param.snapshot_prefix).absolute().parent
+            there = next(place for place in (folder, *folder.parents) if place.exists())
+            if not there.is_dir() or not os.access(there, os.W_OK):
+                raise MismatchError(f"snapshot_prefix {self.param.snapshot_prefix!r}: {there} cannot be written to")
 
     # Nets
 
@@ -152,10 +174,9 @@ class SGDSolver:
 
     def _make_net(self, source: Any, phase: int, state: Any) -> Net:
         net = read_net(source) if isinstance(source, str) else source
-        if state is None:
-            return Net(net, phase, net.state.level)
-        level = state.level if state.HasField("level") else net.state.level
-        return Net(net, phase, level, list(state.stage))
+        level = state.level if state is not None and state.HasField("level") else net.state.level
+        stages = list(state.stage) if state is not None else []
+        return Net(net, phase, level, stages, caffe_cpu_sum=self._caffe_cpu_sum)
 
     # Steps
 
@@ -164,10 +185,9 @@ class SGDSolver:
         return learning_rate(self.param, self.iter, self._current_step)[0]
 
     def step(self, iters: int) -> None:
-        """Train for `iters` iterations."""
+        """Train for `iters` iterations, fewer where `action` asks to stop."""
         param, net = self.param, self.net
-        stop, self._losses, start = self.iter + iters, [], time.monotonic()
-        done = self.iter
+        stop, self._losses, since, done = self.iter + iters, [], time.monotonic(), self.iter
         while self.iter < stop:
             net.clear_param_diffs()
             if param.random_seed >= 0:
@@ -176,35 +196,64 @@ class SGDSolver:
             due = param.test_interval and self.iter % param.test_interval == 0
             if due and (self.iter > 0 or param.test_initialization):
                 self._test_all()
+                if self._stopped:
+                    break
             for on_start, _ in self._callbacks:
                 on_start()
             loss = 0.0
             for _ in range(param.iter_size):
                 net._forward_backward()
                 loss += net._loss()
-            self._losses = [*self._losses, loss / param.iter_size][-max(param.average_loss, 1) :]
+            loss /= param.iter_size
+            smoothed = self._smoothed(loss)
             if param.display and self.iter % param.display == 0:
-                seconds = time.monotonic() - start
+                seconds = time.monotonic() - since
                 rate = (self.iter - done) / seconds if seconds else 0.0
-                _log(f"Iteration {self.iter} ({rate:.4g} iter/s), loss = {np.mean(self._losses):.6g}")
+                self.log(
+                    f"Iteration {self.iter} ({rate:.6g} iter/s, {seconds:.6g}s/{param.display} iters), "
+                    f"loss = {smoothed:.6g}"
+                )
                 self._log_outputs("Train", {name: net.blobs[name].data for name in net.outputs}, net)
+                since, done = time.monotonic(), self.iter
             for _, on_gradients_ready in self._callbacks:
                 on_gradients_ready()
             self.apply_update()
             self.iter += 1
-            if param.snapshot and self.iter % param.snapshot == 0:
+            asked = self.action()
+            if (param.snapshot and self.iter % param.snapshot == 0) or asked == "snapshot":
                 self.snapshot()
+            for call in self.after_step:
+                call(loss)
+            if asked == "stop":
+                self._stopped = True
+                break
+
+    def _smoothed(self, loss: float) -> float:
+        """The mean of the last `average_loss` losses."""
+        self._losses = [*self._losses, loss][-max(self.param.average_loss, 1) :]
+        return float(np.mean(self._losses))
 
     def solve(self, resume_file: str | None = None) -> None:
         """Train up to ``max_iter``, from a solverstate if given."""
         param = self.param
+        self.log(f"Solving {self.net.name}")
+        self.log(f"Learning Rate Policy: {param.lr_policy}")
+        self._stopped = False
         if resume_file:
+            self.log(f"Restoring previous solver status from {resume_file}")
             self.restore(resume_file)
         self.step(max(param.max_iter - self.iter, 0))
         if param.snapshot_after_train and not (param.snapshot and self.iter % param.snapshot == 0):
             self.snapshot()
+        if self._stopped:
+            self.log("Optimization stopped early.")
+            return
+        if param.display and self.iter % param.display == 0:
+            self.net._forward(0, len(self.net.layers) - 1, self.net.outputs)
+            self.log(f"Iteration {self.iter}, loss = {self._smoothed(self.net._loss()):.6g}")
         if param.test_interval and self.iter % param.test_interval == 0:
             self._test_all()
+        self.log("Optimization Done.")
 
     def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
         """Functions to call before each step's forward, and when its gradients are there."""
@@ -216,12 +265,24 @@ class SGDSolver:
 
     def _test_all(self) -> None:
         for number, (net, count) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
-            _log(f"Iteration {self.iter}, Testing net (#{number})")
+            self.log(f"Iteration {self.iter}, Testing net (#{number})")
             net.share_with(self.net)
             sums: dict[str, Any] = {}
+            loss = 0.0
             for _ in range(count):
+                asked = self.action()
+                if asked == "snapshot":
+                    self.snapshot()
+                if asked == "stop":
+                    self._stopped = True
+                    self.log("Test interrupted.")
+                    return
                 for name, values in net.forward().items():
                     sums[name] = sums.get(name, 0) + values.astype(np.float64)
+                if self.param.test_compute_loss:
+                    loss += net._loss()
+            if self.param.test_compute_loss:
+                self.log(f"Test loss: {loss / count:.6g}")
             self._log_outputs("Test", {name: total / count for name, total in sums.items()}, net)
 
     def _log_outputs(self, kind: str, outputs: dict[str, Any], net: Net) -> None:
@@ -230,7 +291,7 @@ class SGDSolver:
             weight = net._loss_weights().get(name, 0)
             for value in np.ravel(values):
                 extra = f" (* {weight:g} = {weight * value:.6g} loss)" if weight else ""
-                _log(f"    {kind} net output #{number}: {name} = {value:.6g}{extra}")
+                self.log(f"    {kind} net output #{number}: {name} = {value:.6g}{extra}")
                 number += 1
 
     # The update
@@ -240,7 +301,7 @@ class SGDSolver:
         param = self.param
         rate, self._current_step = learning_rate(param, self.iter, self._current_step)
         if param.display and self.iter % param.display == 0:
-            _log(f"Iteration {self.iter}, lr = {rate:g}")
+            self.log(f"Iteration {self.iter}, lr = {rate:g}")
         learned = [(i, *p) for i, p in enumerate(self._params) if p[1]]
         factor = 1.0
         if param.clip_gradients >= 0:
@@ -278,17 +339,26 @@ class SGDSolver:
     # Files
 
     def snapshot(self) -> str:
-        """Write weights and state; the path of the state."""
-        suffix = ".h5" if self.param.snapshot_format == 0 else ""
+        """Write weights and state; the path of the state.
+
+        The state also says what random numbers and which data come next (see ``_streams.py``): a run that is restored
+        from it ends with the same weights, bit for bit, as one that was never stopped.
+        """
+        hdf5 = self.param.snapshot_format == 0
+        suffix, kind = (".h5", "HDF5") if hdf5 else ("", "binary proto")
         stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
         model, state = f"{stem}.caffemodel{suffix}", f"{stem}.solverstate{suffix}"
-        self.net.save_hdf5(model) if suffix else self.net.save(model)
-        # last: a state that is there has its weights
-        write_solverstate(state, SavedState(self.iter, model, self._current_step, self.history))
+        Path(stem).parent.mkdir(parents=True, exist_ok=True)
+        self.log(f"Snapshotting to {kind} file {model}")
+        self.net.save_hdf5(model) if hdf5 else self.net.save(model)
+        streams = json.dumps(_streams.collect((self.net, *self.test_nets), self._starts))
+        # last, and whole at once: a state that is there has its weights
+        self.log(f"Snapshotting solver state to {kind} file {state}")
+        write_solverstate(state, SavedState(self.iter, model, self._current_step, self.history, streams))
         return state
 
     def restore(self, state_file: str | os.PathLike[str]) -> None:
-        """Go on where a snapshot was taken."""
+        """Go on where a snapshot was taken. Its weights are looked for where it says, else beside it."""
         state = read_solverstate(state_file)
         shapes, ours = [array.shape for array in state.history], [array.shape for array in self.history]
         if [math.prod(s) for s in shapes] != [math.prod(s) for s in ours]:
@@ -297,10 +367,14 @@ class SGDSolver:
                 "shapes differ: it belongs to another net or rule"
             )
         if state.learned_net:
-            self.net.copy_from(state.learned_net)
+            beside = Path(state_file).parent / Path(state.learned_net).name
+            moved = not Path(state.learned_net).exists() and beside.exists()
+            self.net.copy_from(beside if moved else state.learned_net)
         for array, stored in zip(self.history, state.history, strict=True):
             array[...] = stored.reshape(array.shape)
         self.iter, self._current_step = state.iter, state.current_step
+        if state.streams:
+            _streams.restore(json.loads(state.streams), (self.net, *self.test_nets))
 
 
 class NesterovSolver(SGDSolver):
@@ -388,13 +462,13 @@ SOLVERS = {
 }
 
 
-def get_solver(solver_file: Any) -> SGDSolver:
+def get_solver(solver_file: Any, *, caffe_cpu_sum: bool | None = None) -> SGDSolver:
     """The solver that a file's ``type`` asks for."""
     param = read_solver(solver_file) if isinstance(solver_file, (str, os.PathLike)) else solver_file
     if param.type not in SOLVERS:
         raise MismatchError(f"unknown solver type {param.type!r}; there are {', '.join(SOLVERS)}")
-    return SOLVERS[param.type](param)
+    return SOLVERS[param.type](param, caffe_cpu_sum=caffe_cpu_sum)
 
 
-def _log(text: str) -> None:
+def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

@@ -40,6 +40,8 @@ COMMANDS = {
     "upgrade": "bring an old net, caffemodel or solver to Caffe's last form",
     "convert": "convert weights between caffemodel, HDF5, npz and safetensors",
     "draw": "draw a net, as DOT text or as an image",
+    "train": "train a Caffe net from a solver, with caffe's own flags",
+    "time": "time a Caffe net's layers, forward and backward",
     "run": "run an old Theano or Caffe script unchanged, Python 2 included",
     "port": "rewrite a Theano-era script to plain Aesara, as a diff",
     "doctor": "show versions, compiler, BLAS and cache, and what is missing",

@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--package", metavar="NAME", action="append", default=[], help="bridge the source of an installed package, too"
     )
     parser.add_argument("--gpu", action="store_true", help="pretend that there is a GPU with cuDNN; the CPU computes")
+    parser.add_argument(
+        "--caffe-cpu-sum",
+        action="store_true",
+        help="Caffe nets add losses in float32, one by one, as Caffe on a CPU did",
+    )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file")
     parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="the script's own arguments")
 
@@ -49,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "deconv_legacy", *sys.argv[1:]])
     bridges = [] if args.no_bridges else [name for name in BRIDGES if name not in args.without]
     start = run_module if args.module else run_script
+    if args.caffe_cpu_sum:
+        from deconv_legacy.caffe import set_caffe_cpu_sum
+
+        set_caffe_cpu_sum()
     undo = serve_caffe(to_stderr)
     try:
         start(args.script, args.arguments, bridges=bridges, packages=args.package, gpu=args.gpu)

@@ -189,3 +189,53 @@ def test_what_cannot_be_is_refused(tmp_path):
         caffe.SGDSolver(caffe.parse_solver('base_lr: 1 lr_policy: "fixed"'))
     with pytest.raises(MismatchError, match="policy 'linear'"):
         caffe.SGDSolver(caffe.parse_solver('net: "x" base_lr: 1 lr_policy: "linear"'))
+
+
+def test_several_test_nets_from_several_sources(tmp_path, capsys):
+    """A file of its own, and the train net's twice, in other stages; each reads as often as its test_iter says."""
+    own = tmp_path / "own.prototxt"
+    own.write_text(NET.replace("0.25", "0") + 'layer { name: "r" type: "Reduction" bottom: "ip" top: "sum" }')
+    solver = make(
+        tmp_path,
+        f'test_net: "{own}" test_iter: 1 test_iter: 2 test_iter: 3 test_interval: 4 test_compute_loss: true '
+        'test_state { } test_state { stage: "a" } test_state { stage: "b" level: 2 } test_initialization: false',
+    )
+    assert [net.outputs for net in solver.test_nets] == [["loss", "sum"], ["loss"], ["loss"]]
+    assert [list(net._spec.state.stage) for net in solver.test_nets] == [[], ["a"], ["b"]]
+    assert [net._spec.state.level for net in solver.test_nets] == [0, 0, 2]
+    calls = []
+    for number, net in enumerate(solver.test_nets):
+        net.blobs["x"].data[...] = X + number
+        net.blobs["t"].data[...] = 0
+        forward = net.forward
+        net.forward = lambda n=number, f=forward: calls.append(n) or f()
+    solver.step(5)
+    assert calls == [0, 1, 1, 2, 2, 2]
+    log = capsys.readouterr().err
+    losses = [float(line.split()[-1]) for line in log.splitlines() if line.startswith("Test loss")]
+    assert len(losses) == 3 and losses[0] != losses[1] != losses[2]
+    with pytest.raises(MismatchError, match="test_iter must be specified for each"):
+        make(tmp_path, f'test_net: "{own}" test_net: "{own}" test_iter: 1 test_interval: 4')
+
+
+def test_the_loss_as_caffe_prints_it():
+    """500x500 zero scores of 21 classes: Caffe's float32 sum, and the exact one."""
+    text = """net_param { layer { name: "s" type: "DummyData" top: "s" top: "l" dummy_data_param {
+        shape { dim: [1, 21, 500, 500] } shape { dim: [1, 1, 500, 500] } } }
+        layer { name: "c" type: "Convolution" bottom: "s" top: "c" convolution_param { num_output: 21 kernel_size: 1 } }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "l" top: "loss"
+                loss_param { normalize: false } } } base_lr: 0 lr_policy: "fixed" """
+    lines = []
+    for chosen, printed in ((True, "761514"), (False, "761131")):
+        solver = caffe.get_solver(caffe.parse_solver(text + "display: 1"), caffe_cpu_sum=chosen)
+        solver.log = lines.append
+        solver.step(1)
+        assert lines.pop(0).endswith(f"loss = {printed}")
+        del lines[:]
+        np.testing.assert_allclose(solver.net.blobs["loss"].data, 761513.5 if chosen else 761130.6, rtol=1e-7)
+    caffe.set_caffe_cpu_sum()
+    try:
+        net = caffe.SGDSolver(caffe.parse_solver(text)).net
+    finally:
+        caffe.set_caffe_cpu_sum(False)
+    assert net.forward()["loss"] == 761513.5

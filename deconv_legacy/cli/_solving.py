@@ -1,0 +1,75 @@
+"""What `train` and `time` share: caffe's own flags, its log lines, and where modules of layers in Python are found."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deconv_legacy.cli._imports import serve_caffe
+
+__all__ = ["add_flags", "both", "glog", "python_layers", "stages", "warn"]
+
+
+def both(*names: str) -> list[str]:
+    """A flag as Caffe's gflags take it: with one dash or two."""
+    return [dashes + name for name in names for dashes in ("-", "--")]
+
+
+def add_flags(parser: argparse.ArgumentParser, ignored: tuple[str, ...]) -> None:
+    """Flags of both commands, and those of `caffe` that mean nothing here."""
+    parser.add_argument(*both("gpu"), metavar="ID", help="accepted with a warning: everything runs on the CPU")
+    parser.add_argument(*both("level"), type=int, default=0, help="the net's level, for include and exclude rules")
+    parser.add_argument(
+        *both("stage"), default="", metavar="A,B", help="the net's stages, for include and exclude rules"
+    )
+    parser.add_argument(
+        *both("caffe_cpu_sum"),
+        action="store_true",
+        help="add losses in float32, one pixel after the other, as Caffe on a CPU does, for logs that equal its",
+    )
+    for name in (*ignored, "log_dir", "logtostderr", "alsologtostderr", "minloglevel", "v"):
+        parser.add_argument(*both(name), nargs="?", dest="ignored", action="append", help=argparse.SUPPRESS)
+
+
+def stages(text: str) -> list[str]:
+    return [stage for stage in text.split(",") if stage]
+
+
+def warn(text: str) -> None:
+    print(f"deconv-legacy: warning: {text}", file=sys.stderr)
+
+
+def glog(write: Callable[[str], Any]) -> Callable[[str], None]:
+    """Writes log lines as Caffe's glog does: ``I0131 23:59:59.123456  1234 solver.cpp:1] text``."""
+
+    def log(text: str) -> None:
+        write(f"I{datetime.now():%m%d %H:%M:%S.%f} {os.getpid():5d} solver.cpp:1] {text}")
+
+    return log
+
+
+@contextmanager
+def python_layers(folder: Path) -> Iterator[None]:
+    """While it lasts, layers in Python are imported from the working directory, then from `folder`, Python 2
+    included, and ``import caffe`` is ours."""
+    from deconv_legacy.theano.drift import Bridges
+
+    def report(text: str) -> None:
+        print(f"deconv-legacy: {text}", file=sys.stderr)
+
+    paths, bridges = sys.path[:], Bridges(report=report)
+    undo = serve_caffe(report)
+    sys.path[:0] = [os.getcwd(), str(folder.resolve())]
+    bridges.build(Path.cwd())
+    try:
+        yield
+    finally:
+        bridges.remove()
+        undo()
+        sys.path[:] = paths

@@ -1,0 +1,183 @@
+"""Train as `caffe train` does, with its flags: -solver FILE, and -weights or -snapshot.
+
+The log has Caffe's lines (tools/extra/parse_log.py reads them); a progress line shows loss, learning rate, speed and
+the time that is left. Layers in Python are imported from the working directory, PYTHONPATH and the solver's folder,
+Python 2 included; `import caffe` in them is ours.
+
+A snapshot has everything that a run needs to go on: one that was killed and restored ends with the same weights, bit
+for bit, as one that was not, where the solver has a random_seed. Ctrl-C takes a last snapshot and stops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from deconv_legacy.cli._common import add_json, print_json
+from deconv_legacy.cli._solving import add_flags, both, glog, python_layers, stages, warn
+from deconv_legacy.errors import MismatchError, MissingExtraError
+
+__all__ = ["add_arguments", "run"]
+
+EFFECTS = ("stop", "snapshot", "none")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(*both("solver"), metavar="FILE", required=True, help="the solver's prototxt")
+    parser.add_argument(*both("weights"), metavar="FILES", default="", help="caffemodels to begin with, with commas")
+    parser.add_argument(
+        *both("snapshot"), metavar="FILE", default="", help="a .solverstate to go on from; `auto`: the newest, if any"
+    )
+    parser.add_argument(*both("iterations"), type=int, help="stop after that many, in place of the solver's max_iter")
+    parser.add_argument(*both("sigint_effect"), choices=EFFECTS, default="stop", help="of Ctrl-C (default stop)")
+    parser.add_argument(*both("sighup_effect"), choices=EFFECTS, default="snapshot", help="default snapshot")
+    add_flags(parser, ("model", "phase"))
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from deconv_legacy.caffe import read_solver
+
+    if args.weights and args.snapshot and args.snapshot != "auto":
+        raise MismatchError("give a snapshot to go on from or weights to begin with, not both")
+    if args.gpu is not None:
+        warn(f"-gpu {args.gpu}: everything runs on the CPU")
+    param = read_solver(args.solver)
+    if args.level:
+        param.train_state.level = args.level
+    param.train_state.stage.extend(stages(args.stage))
+    snapshot = newest_snapshot(param.snapshot_prefix) if args.snapshot == "auto" else args.snapshot
+    with python_layers(Path(args.solver).parent):
+        return _train(args, param, snapshot)
+
+
+def _train(args: argparse.Namespace, param: Any, snapshot: str | None) -> int:
+    from deconv_legacy.caffe import get_solver
+
+    start = time.monotonic()
+    solver = get_solver(param, caffe_cpu_sum=args.caffe_cpu_sum or None)
+    if snapshot:
+        solver.restore(snapshot)
+    elif args.weights:
+        for part in args.weights.split(","):
+            solver.net.copy_from(part.strip())
+            for net in solver.test_nets:
+                net.copy_from(part.strip())
+    if args.iterations is not None:
+        solver.param.max_iter = solver.iter + args.iterations
+    signals = _Signals({signal.SIGINT: args.sigint_effect, signal.SIGHUP: args.sighup_effect})
+    solver.action = signals.take
+    line = _Line(solver)
+    solver.log = glog(line.write)
+    first, losses = solver.iter, []
+    solver.after_step += [losses.append, line.show]
+    if snapshot:
+        solver.log(f"Resuming from {snapshot}")
+    solver.log("Starting Optimization")
+    with signals, line:
+        solver.solve()
+    if args.json:
+        done = solver.iter - first
+        print_json(
+            {
+                "iter": solver.iter,
+                "iterations": done,
+                "loss": losses[-1] if losses else None,
+                "losses": losses,
+                "seconds": time.monotonic() - start,
+                "stopped": solver.iter < solver.param.max_iter,
+                "parameters": {name: [blob.shape for blob in blobs] for name, blobs in solver.net.params.items()},
+            }
+        )
+    return 0
+
+
+def newest_snapshot(prefix: str) -> str | None:
+    """The state of most iterations that was written under a prefix."""
+    folder, stem = Path(prefix).parent, Path(prefix).name
+    found = {}
+    for path in folder.glob(f"{glob.escape(stem)}_iter_*.solverstate*"):
+        match = re.fullmatch(re.escape(stem) + r"_iter_(\d+)\.solverstate(\.h5)?", path.name)
+        if match:
+            found[int(match[1])] = str(path)
+    return found[max(found)] if found else None
+
+
+class _Signals:
+    """Signals become what the solver is asked to do, at its next iteration."""
+
+    def __init__(self, effects: dict[int, str]):
+        self.effects, self.asked = effects, None
+        self._before: dict[int, Any] = {}
+
+    def take(self) -> str | None:
+        asked, self.asked = self.asked, None
+        return asked
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.asked = self.effects[number]
+
+    def __enter__(self) -> _Signals:
+        for number, effect in self.effects.items():
+            if effect != "none":
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class _Line:
+    """The progress line, and log lines above it; where no terminal is, a line of progress now and then."""
+
+    def __init__(self, solver: Any, every: float = 10):
+        try:
+            from tqdm import tqdm
+        except ImportError as error:
+            raise MissingExtraError("tqdm", "caffe", "the progress line") from error
+        self.solver, self.every = solver, every
+        self.first, self.start = solver.iter, time.monotonic()
+        self.shown = self.start
+        self.total = max(solver.param.max_iter, solver.iter)
+        self.kind, self.state = tqdm, ""
+        self.bar = tqdm(total=self.total, initial=solver.iter, unit="it") if sys.stderr.isatty() else None
+
+    def write(self, text: str) -> None:
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def show(self, loss: float) -> None:
+        self.state = f"loss {loss:.4g}, lr {self.solver.lr:.3g}"
+        if self.bar is not None:
+            self.bar.set_postfix_str(self.state, refresh=False)
+            self.bar.update(self.solver.iter - self.bar.n)
+        elif time.monotonic() - self.shown > self.every:
+            self._print()
+
+    def _print(self) -> None:
+        self.shown = time.monotonic()
+        print(
+            self.kind.format_meter(
+                self.solver.iter, self.total, self.shown - self.start, initial=self.first, ncols=100, postfix=self.state
+            ),
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def __enter__(self) -> _Line:
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        else:
+            self._print()
