@@ -1,12 +1,12 @@
 """Where the value of a shared variable lives: on the host, or on a device of JAX, never on both.
 
 A function of the JAX backend moves the values that it reads to its device, where they stay from call to call; the
-variable's storage then holds an `OnDevice`. ``get_value()`` copies the numbers; ``get_value(borrow=True)``, which hands
-out memory that may be written to, moves them back, and so does every function that `engine.compile` makes for another
-backend. An array that somebody else holds stays where it is, and is copied to the device at each call.
+variable's storage then holds an `OnDevice`. Whoever reads the value (``get_value``) brings it back, since the memory
+that is handed out may be written to, and so does every function that `engine.compile` makes for another backend; the
+next call takes it to the device again. An array that somebody holds stays where it is, and is copied at each call.
 
-A function of plain ``aesara.function`` knows nothing of devices: it fails rather than compute with old numbers.
-`to_host` brings them back.
+A function of plain ``aesara.function`` knows nothing of devices: it computes with the numbers on the device or fails
+("expected an ndarray"), and never takes old ones. `to_host` brings values back for it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class OnDevice:
         return self.pull().astype(dtype or self.array.dtype, copy=False)
 
     def __deepcopy__(self, memo: Any) -> np.ndarray:
-        return self.pull()  # what get_value() asks for
+        return self.pull()
 
     def __reduce__(self) -> Any:
         return np.array, (self.pull(),)
@@ -60,7 +60,7 @@ class OnDevice:
 
 
 class _Container(Container):
-    """A shared variable's container: its value moves back when its memory is asked for."""
+    """A shared variable's container: its value moves back when it is read."""
 
     def _value(self) -> Any:
         _move_back(self.storage)
