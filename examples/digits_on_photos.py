@@ -48,7 +48,7 @@ TRAIN_PHOTOS = (
 HELD_OUT_PHOTOS = ("chelsea", "coffee", "rocket")
 FIRST_HELD_OUT_SCAN = 1437
 
-SMALLEST, LARGEST = 48, 128  # side of a digit's scan in the picture, pixels
+SMALLEST, LARGEST = 56, 144  # side of a digit's scan in the picture, pixels
 CANVAS = 1.4  # side of the square in which it is turned and slanted, as a multiple of the scan's
 INK_LEVEL = 0.4  # share of a scan's cell that is black, above which a point counts as ink
 LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
@@ -178,7 +178,7 @@ def make_picture(
     labels = np.zeros((height, width), np.uint8)
     taken = np.zeros((height, width), bool)
     images, targets = scans(split)
-    attempts = rng.integers(1, 1 + max(2, height * width // 2000))
+    attempts = rng.integers(1, 3) * height * width // 4000
     # The largest first, while there is room for them.
     for size in sorted(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST), attempts)))[::-1]:
         row, column = rng.integers(height), rng.integers(width)

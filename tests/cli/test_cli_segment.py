@@ -17,6 +17,7 @@ from PIL import Image
 from deconv_legacy.caffe import write_mean, write_weights
 from deconv_legacy.cli import _images
 from deconv_legacy.cli import segment as segment_module
+from deconv_legacy.training import confusion, scores
 
 MEAN = np.array([104.00699, 116.66877, 122.67892])
 FCN8S = NETS / "fcn8s"
@@ -387,3 +388,11 @@ def test_without_a_compiler_there_is_one_warning(tmp_path, net):
     assert "no C++ compiler was found" in done.stderr
     labels = read(tmp_path / "out" / "photo_labels.png")[0]
     np.testing.assert_array_equal(labels, expected_labels(noise(3, 4), net)[1])
+
+
+def test_the_shipped_net_finds_the_digits_of_the_example(tmp_path, capsys):
+    """README's first command, against the labels with which the photograph was made."""
+    example = ROOT / "examples" / "photo.png"
+    assert Run(capsys, "segment", example, "--out", tmp_path).status == 0
+    found, true = read(tmp_path / "photo_labels.png")[0], read(example.with_name("photo_labels.png"))[0]
+    assert scores(confusion(true, found, 11)).mean_iu > 0.9  # 0.96 when it was made

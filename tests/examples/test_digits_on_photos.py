@@ -13,7 +13,7 @@ pytest.importorskip("skimage", reason="scikit-image's photographs are this gener
 Image = pytest.importorskip("PIL.Image", reason="Pillow resizes the photographs")
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "digits_on_photos.py"
-HEIGHT, WIDTH = 160, 210
+HEIGHT, WIDTH = 210, 250
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_blob_is_bgr_less_the_mean(dop):
 def test_bad_arguments_are_refused(dop):
     with pytest.raises(ValueError, match="'test' is neither"):
         dop.make_picture("test", HEIGHT, WIDTH, 0, 0)
-    with pytest.raises(ValueError, match="90x210"):
+    with pytest.raises(ValueError, match="90x250"):
         dop.make_picture("train", 90, WIDTH, 0, 0)
 
 
