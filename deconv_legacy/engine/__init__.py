@@ -23,6 +23,7 @@ from deconv_legacy.engine.lrn import lrn_across, lrn_within
 from deconv_legacy.engine.pooling import average_pool, max_pool, max_pool_with_mask
 from deconv_legacy.engine.relu import relu
 from deconv_legacy.engine.resize import linear_resize, nearest_resize
+from deconv_legacy.engine.same import same_sizes
 from deconv_legacy.engine.softmax import sigmoid_cross_entropy_loss, softmax, softmax_loss
 from deconv_legacy.engine.unpooling import repeat, unpool, zero_insert
 
@@ -51,6 +52,7 @@ __all__ = [
     "nearest_resize",
     "relu",
     "repeat",
+    "same_sizes",
     "sigmoid_cross_entropy_loss",
     "softmax",
     "softmax_loss",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import os
 import sys
 import threading
@@ -14,6 +16,7 @@ from typing import Any
 
 from deconv_legacy.engine._aesara import aesara, have_compiler
 from deconv_legacy.engine._device import FetchFirst
+from deconv_legacy.engine.where import LocatingFunction
 
 __all__ = ["BACKENDS", "HOW_TO_INSTALL", "NoCompilerWarning", "compile"]
 
@@ -113,6 +116,17 @@ def mode_of(backend: str | None) -> Any:
     return aesara.compile.mode.get_default_mode()
 
 
+def _locating(mode: Any) -> Any:
+    """A mode whose functions say in which layer a size is wrong; a mode with functions of its own stays as it is."""
+    mode = aesara.compile.mode.get_mode(mode)
+    if not hasattr(mode, "function_maker"):
+        mode = copy.copy(mode)
+        mode.function_maker = functools.partial(
+            aesara.compile.function.types.FunctionMaker, function_builder=LocatingFunction
+        )
+    return mode
+
+
 def compile(
     inputs: Any,
     outputs: Any = None,
@@ -177,6 +191,7 @@ def compile(
         raise ValueError(f"precision {precision!r} on device {device!r} needs backend='jax'")
     if "mode" not in options:
         options["mode"] = mode_of(backend)
+    options["mode"] = _locating(options["mode"])
     # constant folding would compile whatever the mode
     only_numpy = aesara.config.change_flags(cxx="") if backend == "numpy" else contextlib.nullcontext()
     with only_numpy, _progress(progress and have_compiler()):

@@ -104,7 +104,7 @@ def fuse_bias(fgraph, node):
         result = FusedConv.of(plain.owner.op, relu=False)(*plain.owner.inputs, bias)
         if not node.outputs[0].type.is_super(result.type):
             return None
-        copy_stack_trace(node.outputs[0], result)
+        copy_stack_trace([plain, node.outputs[0]], result)
         return [result]
     return None
 
@@ -119,7 +119,7 @@ def fuse_relu(fgraph, node):
     result = FusedConv.of(inner.op, relu=True)(*inner.inputs)
     if not node.outputs[0].type.is_super(result.type):
         return None
-    copy_stack_trace(node.outputs[0], result)
+    copy_stack_trace([value, node.outputs[0]], result)
     return [result]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from deconv_legacy import geometry
 from deconv_legacy.engine import aesara
+from deconv_legacy.engine.where import mark
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
@@ -48,7 +49,6 @@ class Layer:
     """
 
     params: list[Any]
-    outputs: list[Any]
     updates: list[tuple[Any, Any]]
     made_with: tuple[tuple[Any, ...], dict[str, Any]]
     """The arguments and keywords of its constructor, so that it can be made again on other inputs."""
@@ -62,15 +62,24 @@ class Layer:
         self.name = name
         self.frozen = bool(frozen)
         self.params = []
-        self.outputs = []
         self.updates = []
         self.references: list[Layer] = []  # layers of which only the sizes are used
         self.input_layers = [i if isinstance(i, Layer) else None for i in inputs]
         self.inputs = [i.output if isinstance(i, Layer) else at.as_tensor_variable(i) for i in inputs]
+        self.outputs = []
 
     @property
     def input(self) -> Any:
         return self.inputs[0]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return self._outputs
+
+    @outputs.setter
+    def outputs(self, variables: list[Any]) -> None:
+        self._outputs = variables
+        mark(variables, self.inputs, self.where)
 
     @property
     def output(self) -> Any:

@@ -125,7 +125,7 @@ class EltwiseLayer(Layer):
                 where=self.where,
             )
         terms = [self.inputs[0]]
-        terms += [_need_same(self, self.inputs[0], other, index) for index, other in enumerate(self.inputs[1:], 1)]
+        terms += [self.located(lambda y=other: engine.same_sizes(terms[0], y)) for other in self.inputs[1:]]
         if coeff is not None:
             terms = [x if c == 1 else x * np.asarray(c, x.dtype) for x, c in zip(terms, coeff, strict=True)]
         result = terms[0]
@@ -139,26 +139,6 @@ class EltwiseLayer(Layer):
             else:
                 result = at.switch(term > result, term, result)
         self.outputs = [result]
-
-
-def _need_same(layer: Layer, first: Any, other: Any, index: int, but: int | None = None) -> Any:
-    """`other`, if its shape is that of `first` (axis `but` apart): now where sizes are known, else when it runs, since
-    Aesara would broadcast."""
-    a, b = first.type.shape, other.type.shape
-    if len(a) != len(b):
-        raise SizeError(f"inputs 0 and {index} have {len(a)} and {len(b)} axes", where=layer.where)
-    equal = []
-    for axis, (n, m) in enumerate(zip(a, b, strict=True)):
-        if axis == but:
-            continue
-        if None in (n, m):
-            equal.append(at.eq(first.shape[axis], other.shape[axis]))
-        elif n != m:
-            raise SizeError(f"inputs 0 and {index} have sizes {n} and {m} on axis {axis}", axis=axis, where=layer.where)
-    if not equal:
-        return other
-    check = aesara.raise_op.CheckAndRaise(SizeError, f"{layer.where}: inputs 0 and {index} differ in their sizes")
-    return check(other, *equal)
 
 
 class ConcatLayer(Layer):
@@ -177,7 +157,7 @@ class ConcatLayer(Layer):
             raise SizeError("no inputs, at least one is needed", where=self.where)
         axis = self.need_axis(axis)
         parts = [self.inputs[0]]
-        parts += [_need_same(self, parts[0], other, i, axis) for i, other in enumerate(self.inputs[1:], 1)]
+        parts += [self.located(lambda y=other: engine.same_sizes(parts[0], y, axis)) for other in self.inputs[1:]]
         self.keeps_coordinates = axis < 2
         if len(parts) == 1:
             self.outputs = parts

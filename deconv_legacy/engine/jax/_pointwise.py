@@ -13,6 +13,7 @@ from deconv_legacy.engine.jax.translate import Check, register, sizes_of, trace
 from deconv_legacy.engine.lrn import LRN, LRNGradient, refuse_shapes
 from deconv_legacy.engine.relu import Relu
 from deconv_legacy.engine.resize import Resize, ResizeGradient
+from deconv_legacy.engine.same import SameSizes
 from deconv_legacy.engine.softmax import FLT_MIN, SoftmaxLoss, SoftmaxLossGradient, check_labels, refuse_label
 from deconv_legacy.engine.unpooling import Unpool, UnpoolGather
 
@@ -65,6 +66,15 @@ def lrn_gradient(op, node):
 
 
 # Crop
+
+
+@register(SameSizes)
+def same_sizes(op, node):
+    def check(x, y):
+        op._check(x.shape, y.shape)
+        return y
+
+    return check
 
 
 @register(Crop)

@@ -16,6 +16,7 @@ import numpy as np
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.jax._import import jax, without_side_effects
+from deconv_legacy.engine.where import located
 from deconv_legacy.errors import SizeError
 
 __all__ = ["PRECISIONS", "Check", "DataDependentError", "Trace", "concrete", "evaluate", "register", "sizes_of"]
@@ -174,6 +175,9 @@ def evaluate(fgraph: Any, inputs: Sequence[Any]) -> list[Any]:
                 outputs = translation(node.op, node)(*arguments)
                 results = list(outputs) if len(node.outputs) > 1 else [outputs]
         except SizeError as error:
+            found = located(error, getattr(node.outputs[0].tag, "trace", ()))
+            if found is not None:
+                raise found from None
             # the numbers of the error stay: see SizeError
             raise SizeError(f"{error}\nApply node that caused the error: {node}") from None
         for variable, value in zip(node.outputs, results, strict=True):
