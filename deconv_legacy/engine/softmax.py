@@ -137,9 +137,15 @@ class SoftmaxLoss(_SoftmaxLossOp):
     def connection_pattern(self, node):
         return [[True], [False]]
 
+    def _gradient(self, scores, labels, g):
+        return SoftmaxLossGradient(**{name: getattr(self, name) for name in self.__props__})(scores, labels, g)
+
     def L_op(self, inputs, outputs, gradients):
-        gradient = SoftmaxLossGradient(**{name: getattr(self, name) for name in self.__props__})
-        return [gradient(*inputs, gradients[0]), aesara.gradient.DisconnectedType()()]
+        return [self._gradient(*inputs, gradients[0]), aesara.gradient.DisconnectedType()()]
+
+    def R_op(self, inputs, eval_points):
+        v = eval_points[0]
+        return [None if v is None else at.sum(self._gradient(*inputs, 1.0) * v)]
 
 
 class SoftmaxLossGradient(_SoftmaxLossOp):
@@ -166,6 +172,35 @@ class SoftmaxLossGradient(_SoftmaxLossOp):
 
     def infer_shape(self, fgraph, node, shapes):
         return [shapes[0]]
+
+    def connection_pattern(self, node):
+        return [[True], [False], [True]]
+
+    def _along(self, scores, labels, v):
+        """The derivative, for g = 1, where the scores move along `v`; as a matrix of scores it is symmetric."""
+        p = softmax(scores, self.axis)
+        shape = [1 if axis == self.axis else scores.shape[axis] for axis in range(scores.ndim)]
+        counted = at.ones(shape, scores.dtype)
+        if self.ignore_label is not None:
+            counted = at.cast(at.neq(at.trunc(labels), self.ignore_label).reshape(shape), scores.dtype)
+        sizes = {"valid": counted.sum(), "full": counted.size, "batch_size": at.prod(scores.shape[: self.axis])}
+        divisor = at.cast(at.maximum(sizes.get(self.normalization, 1), 1), scores.dtype)
+        return counted / divisor * p * (v - (p * v).sum(axis=self.axis, keepdims=True))
+
+    def L_op(self, inputs, outputs, gradients):
+        scores, labels, g = inputs
+        (v,) = gradients
+        of_scores = g * self._along(scores, labels, v)
+        return [of_scores, aesara.gradient.DisconnectedType()(), at.sum(self(scores, labels, 1.0) * v)]
+
+    def R_op(self, inputs, eval_points):
+        scores, labels, g = inputs
+        terms = []
+        if eval_points[0] is not None:
+            terms.append(g * self._along(scores, labels, eval_points[0]))
+        if eval_points[2] is not None:
+            terms.append(self(scores, labels, eval_points[2]))
+        return [sum(terms[1:], terms[0]) if terms else None]
 
 
 def _axis(axis: int, ndim: int, where: str) -> int:
