@@ -11,8 +11,10 @@ True
 0 blobs: 0 the same bit for bit, 0 within tolerance; 1 of 2 parameters differ, first 'score.W'
 """
 
+from deconv_legacy.testing.assertions import assert_gradients, assert_matches_reference, assert_same
 from deconv_legacy.testing.bisect import Bisection, bisect
 from deconv_legacy.testing.causes import CAUSES
+from deconv_legacy.testing.check import Check, Problem, check, check_files
 from deconv_legacy.testing.compare import PARTS, Comparison, compare
 from deconv_legacy.testing.record import FULL_BYTES, record, seeded_inputs
 from deconv_legacy.testing.recording import Recording, read_recording
@@ -23,11 +25,18 @@ __all__ = [
     "FULL_BYTES",
     "PARTS",
     "Bisection",
+    "Check",
     "Comparison",
+    "Problem",
     "Recording",
     "Subject",
+    "assert_gradients",
+    "assert_matches_reference",
+    "assert_same",
     "bisect",
     "caffe_subject",
+    "check",
+    "check_files",
     "compare",
     "read_recording",
     "record",

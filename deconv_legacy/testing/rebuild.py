@@ -16,14 +16,14 @@ from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError
 from deconv_legacy.layers import ConvolutionLayer, DeconvolutionLayer, InputLayer, Layer
 
-__all__ = ["Runner", "rebuild", "sources"]
+__all__ = ["Runner", "arguments_of", "rebuild", "sources"]
 
 
 def sources(layer: Layer) -> list[Any]:
-    """What `layer` reads: a layer or a variable for each input, then the layers of which it takes the sizes."""
+    """What `layer` reads, each once: a layer or a variable for each input, then the layers whose sizes it takes."""
     pairs = zip(layer.input_layers, layer.inputs, strict=True)
     read = [variable if source is None else source for source, variable in pairs]
-    return read + [reference for reference in layer.references if not any(reference is other for other in read)]
+    return list({id(source): source for source in (*read, *layer.references)}.values())
 
 
 def variable_of(source: Any) -> Any:
@@ -185,10 +185,21 @@ def _filters_again(layer: Any, fresh: Sequence[Layer], values: dict[int, Any], c
     return made
 
 
-def _again(layer: Layer, replaced: Mapping[int, Layer], changes: dict[str, Any]) -> Layer:
+def arguments_of(layer: Layer) -> dict[str, Any]:
+    """What its constructor was called with, by name, defaults included.
+
+    >>> from deconv_legacy.layers import InputLayer, LRNLayer
+    >>> arguments_of(LRNLayer(InputLayer((1, 5, 2, 2)), 3))["alpha"]
+    1.0
+    """
     arguments, keywords = layer.made_with
-    bound = inspect.signature(type(layer).__init__).bind(layer, *arguments, **keywords).arguments
-    bound = {name: _replace(value, layer, replaced) for name, value in list(bound.items())[1:]}
+    bound = inspect.signature(type(layer).__init__).bind(layer, *arguments, **keywords)
+    bound.apply_defaults()
+    return dict(list(bound.arguments.items())[1:])
+
+
+def _again(layer: Layer, replaced: Mapping[int, Layer], changes: dict[str, Any]) -> Layer:
+    bound = {name: _replace(value, layer, replaced) for name, value in arguments_of(layer).items()}
     unknown = [name for name in changes if name not in inspect.signature(type(layer).__init__).parameters]
     if unknown:
         raise MismatchError(f"{layer.where} has no setting {unknown[0]!r}")

@@ -251,7 +251,7 @@ def built_subject(built: Any, backend: str | None = None) -> Subject:
     feeds = {layer.name: layer for layer in built.input_layers}
     for spec in specs:
         layer = built.layers.get(spec.name)
-        bottoms = tuple(now[name] for name in spec.bottom)
+        bottoms = tuple(dict.fromkeys(now[name] for name in spec.bottom))
         tops = top_names(spec)
         for index, top in enumerate(tops):
             now[top] = top if last[top] == spec.name else f"{top}@{spec.name}"
@@ -259,9 +259,7 @@ def built_subject(built: Any, backend: str | None = None) -> Subject:
             if layer is None:
                 inputs.append(now[top])
         if layer is not None and tops:
-            # a reference that is an input too is one source
-            read = dict.fromkeys(bottoms) if len(set(bottoms)) < len(bottoms) and layer.references else bottoms
-            stages.append(Stage(spec.name, spec.type, layer, tuple(read), tuple(now[top] for top in tops)))
+            stages.append(Stage(spec.name, spec.type, layer, bottoms, tuple(now[top] for top in tops)))
     subject = Subject(variables, inputs, stages, backend=backend)
     for spec in (spec for spec in specs if spec.type == "Input"):
         written = [tuple(shape.dim) for shape in spec.input_param.shape]
