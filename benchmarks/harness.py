@@ -94,6 +94,18 @@ def timed(function: Any, seconds: float = 1.0, least: int = 3) -> float:
     return best
 
 
+def timed_step(step: Any, calls: int) -> tuple[float, float]:
+    """Best wall and processor seconds of a call, after one that does not count."""
+    step()
+    wall, processor = [], []
+    for _ in range(calls):
+        start = time.perf_counter(), time.process_time()
+        step()
+        wall.append(time.perf_counter() - start[0])
+        processor.append(time.process_time() - start[1])
+    return min(wall), min(processor)
+
+
 def peak_mb() -> float:
     """Peak memory of this process."""
     import resource
@@ -133,8 +145,21 @@ def fcn32s_weights(width: float = 1.0, classes: int = 21) -> dict[str, list[np.n
     return weights
 
 
+def labels(size: int, classes: int) -> np.ndarray:
+    """(1, 1, size, size) of float32, a tenth of them 255."""
+    rng = np.random.default_rng(3)
+    found = rng.integers(0, classes, (1, 1, size, size))
+    return np.where(rng.random(found.shape) < 0.1, 255, found).astype(np.float32)
+
+
 def image(size: int) -> np.ndarray:
     return np.random.default_rng(1).standard_normal((1, 3, size, size), dtype=np.float32)
+
+
+def save_step(task: dict[str, Any], peer: str, loss: float, gradients: dict[str, np.ndarray]) -> None:
+    """What two peers' training steps are compared by: the loss, and some numbers of each filter's gradient."""
+    some = {name: gradient.ravel()[:: max(1, gradient.size // 10007)].copy() for name, gradient in gradients.items()}
+    np.savez(Path(task["folder"]) / f"{peer}.npz", loss=loss, **some)
 
 
 def layer_arrays(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -23,6 +23,35 @@ def fcn32s(task):
     return {"seconds": [seconds], "peak_mb": harness.peak_mb()}
 
 
+def training(task):
+    """Loss and gradients of all filters and biases but the upscore's, which FCN does not train."""
+    from deconv_legacy import engine
+    from deconv_legacy.layers import InputLayer, SoftmaxLossLayer
+    from deconv_legacy.networks import fcn32s
+
+    net = fcn32s(n_classes=task["classes"], width=task["width"])
+    net.load(harness.fcn32s_weights(task["width"], task["classes"]))
+    label = InputLayer((None, 1, None, None), name="label")
+    loss = SoftmaxLossLayer(net["score"], label, ignore_label=255)
+    names = [name for name, _, _ in harness.fcn32s_layers(task["width"], task["classes"])]
+    params = [variable for name in names for variable in net[name].params]
+    step = engine.compile(
+        [net["data"].output, label.output],
+        [loss.output, *engine.aesara.grad(loss.output, params)],
+        progress=False,
+    )
+    x, truth = harness.image(task["size"]), harness.labels(task["size"], task["classes"])
+    kept = {}
+
+    def call():
+        kept["results"] = None  # as torch's gradients are cleared
+        kept["results"] = step(x, truth)
+
+    wall, processor = harness.timed_step(call, task["calls"])
+    harness.save_step(task, "deconv_legacy", kept["results"][0], dict(zip(names, kept["results"][1::2], strict=True)))
+    return {"seconds": [wall, processor], "peak_mb": harness.peak_mb()}
+
+
 def layers(task):
     from deconv_legacy import engine
 
@@ -54,4 +83,4 @@ def layers(task):
 
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
-    print(json.dumps({"fcn32s": fcn32s, "layers": layers}[task["work"]](task)))
+    print(json.dumps({"fcn32s": fcn32s, "layers": layers, "training": training}[task["work"]](task)))

@@ -41,6 +41,39 @@ def fcn32s(task):
     return {"seconds": [seconds], "peak_mb": harness.peak_mb()}
 
 
+def training(task):
+    """Loss and gradients of all filters and biases but the upscore's."""
+    weights = {
+        name: [torch.from_numpy(a).requires_grad_(name != "upscore") for a in arrays]
+        for name, arrays in harness.fcn32s_weights(task["width"], task["classes"]).items()
+    }
+    layers = harness.fcn32s_layers(task["width"], task["classes"])
+    learned = [a for name, _, _ in layers for a in weights[name]]
+    x = torch.from_numpy(harness.image(task["size"]))
+    truth = torch.from_numpy(harness.labels(task["size"], task["classes"]))[:, 0].long()
+    kept = {}
+
+    def call():
+        for a in learned:
+            a.grad = None
+        y = x
+        for index, (name, _, pad) in enumerate(layers):
+            y = F.conv2d(y, *weights[name], padding=pad)
+            if name != "score_fr":
+                y = F.relu_(y)
+            if name.startswith("conv") and name[4] != layers[index + 1][0][4:5]:
+                y = F.max_pool2d(y, 2, 2, ceil_mode=True)
+        y = F.conv_transpose2d(y, weights["upscore"][0], stride=32)
+        loss = F.cross_entropy(y[:, :, 19 : 19 + x.shape[2], 19 : 19 + x.shape[3]], truth, ignore_index=255)
+        loss.backward()
+        kept["loss"] = loss.item()
+
+    wall, processor = harness.timed_step(call, task["calls"])
+    gradients = {name: weights[name][0].grad.numpy() for name, _, _ in layers}
+    harness.save_step(task, task["peer"], kept["loss"], gradients)
+    return {"seconds": [wall, processor], "peak_mb": harness.peak_mb()}
+
+
 def layers(task):
     seconds = []
     for index, case in enumerate(task["cases"]):
@@ -65,4 +98,4 @@ def layers(task):
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
     torch.set_num_threads(task["threads"])
-    print(json.dumps({"fcn32s": fcn32s, "layers": layers}[task["work"]](task)))
+    print(json.dumps({"fcn32s": fcn32s, "layers": layers, "training": training}[task["work"]](task)))

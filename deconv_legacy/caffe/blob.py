@@ -53,9 +53,21 @@ class Blob:
         # one reference is the list's, one that of the call
         return self._arrays[which] is not None and sys.getrefcount(self._arrays[which]) > 2
 
-    def touched(self, which: int) -> bool:
-        """Whether the array was ever made."""
-        return self._arrays[which] is not None
+    def clear(self, which: int) -> None:
+        """Zeros; memory that nobody holds is given back."""
+        self.pending[which] = None
+        if self.held(which):
+            self._arrays[which][...] = 0  # type: ignore[index]
+        else:
+            self._arrays[which] = None
+
+    def add(self, which: int, values: np.ndarray) -> None:
+        """Add to what is there; values take the place of zeros that were never made."""
+        array = self._arrays[which]
+        if array is None or array.shape != values.shape:
+            self.store(which, values)
+        else:
+            array += values
 
     def store(self, which: int, values: np.ndarray) -> None:
         """New values; an array that somebody holds takes them in place."""

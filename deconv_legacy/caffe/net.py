@@ -387,8 +387,7 @@ class Net:
     def clear_param_diffs(self) -> None:
         """Set the diffs of all parameters to zero."""
         for blob in self._learnable():
-            if blob.touched(DIFF):
-                blob.diff[...] = 0
+            blob.clear(DIFF)
 
     def _learnable(self) -> list[Blob]:
         """Every parameter once."""
@@ -647,8 +646,7 @@ class Net:
             if name not in wanted:
                 self.blobs[name].postpone(DIFF, partial(self._read, down, name, DIFF))
         for variable, values in zip(down.found.params, results[len(wanted) :], strict=True):
-            diff = self._variables[variable].diff
-            diff += values
+            self._variables[variable].add(DIFF, values)
 
     def _forward_backward(self) -> None:
         """A forward and a backward, in one compiled function where no layer in Python lies between."""

@@ -109,6 +109,17 @@ def test_fcn_pad_100(run):
     assert found["rows"][0] < 19  # what is cropped away does depend on the image
 
 
+@pytest.mark.slow
+def test_port_fcn32s(run, tmp_path):
+    pytest.importorskip("google.protobuf")
+    found, printed = run("port_fcn32s")
+    assert len(found["losses"]) == 4 and found["losses"][-1] < found["losses"][0]
+    np.testing.assert_allclose(found["losses"][0], np.log(4), rtol=1e-5)  # scores begin at zero
+    assert found["surgery"][-1] == "dropping fc8" and "coercing fc6 0 from (64, 32) to (64, 8, 2, 2)" in printed
+    assert found["labels"].shape == (64, 64) and 0 < found["scores"].mean_iu < 1
+    assert (tmp_path / "fcn32s" / "fcn32s.caffemodel").exists()
+
+
 def test_vae(run):
     found, _ = run("vae_digits")
     assert found["after"][0] < 0.8 * found["before"][0]
