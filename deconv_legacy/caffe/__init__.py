@@ -18,7 +18,14 @@ import time
 from deconv_legacy._version import __version__
 from deconv_legacy.caffe import coord_map, draw, io, net_spec, proto
 from deconv_legacy.caffe._install import install, uninstall
-from deconv_legacy.caffe._state import set_caffe_cpu_sum, set_random_seed, warn_once
+from deconv_legacy.caffe._state import (
+    set_backend,
+    set_caffe_cpu_sum,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_random_seed,
+)
 from deconv_legacy.caffe.build import BuiltNet, build_net
 from deconv_legacy.caffe.caffemodel import read_layers, read_mean, read_weights, write_mean, write_weights
 from deconv_legacy.caffe.classifier import Classifier
@@ -80,6 +87,7 @@ __all__ = [
     "read_net",
     "read_solver",
     "read_weights",
+    "set_backend",
     "set_caffe_cpu_sum",
     "set_device",
     "set_mode_cpu",
@@ -103,20 +111,6 @@ TRAIN, TEST = 0, 1
 def layer_type_list() -> list[str]:
     """The layer types that there are."""
     return sorted(LAYERS)
-
-
-def set_mode_cpu() -> None:
-    """Nothing: nets run on the CPU."""
-
-
-def set_mode_gpu() -> None:
-    """Warns, once, that nets run on the CPU all the same."""
-    warn_once("caffe.set_mode_gpu: there is no GPU mode; everything runs on the CPU")
-
-
-def set_device(device: int) -> None:
-    """Warns, once, that nets run on the CPU all the same."""
-    warn_once(f"caffe.set_device({device}): there is no GPU mode; everything runs on the CPU")
 
 
 def init_log(level: int = 0, stderr: bool = False) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy import engine
+from deconv_legacy.caffe import _state
 from deconv_legacy.caffe.build import Build, make_layer
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import SizeError
@@ -159,7 +160,7 @@ class Segment:
     ) -> Any:
         """Compiled, once: arrays of `inputs`, and of ``gradients(*grads).given``, to the tops named, the new values of
         `updates`, the diffs named and all gradients of parameters. Parameter values may change between calls."""
-        key = tuple(tops), updates, grads, tuple(diffs)
+        key = _state.backend, tuple(tops), updates, grads, tuple(diffs)
         if key not in self._functions:
             arguments = list(self._variables.values())
             results = [self.tops[name] for name in tops]
@@ -169,7 +170,9 @@ class Segment:
                 found = self.gradients(*grads)
                 arguments += found.given.values()
                 results += [found.diffs[name] for name in diffs] + list(found.params.values())
-            self._functions[key] = engine.compile(arguments, results, on_unused_input="ignore", no_default_updates=True)
+            self._functions[key] = engine.compile(
+                arguments, results, backend=_state.backend, on_unused_input="ignore", no_default_updates=True
+            )
         return self._functions[key]
 
     def draw(self, seeds: Sequence[int]) -> None:

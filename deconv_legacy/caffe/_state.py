@@ -1,4 +1,4 @@
-"""What pycaffe keeps for the process: the random seed, how losses are added, and the warnings that were given."""
+"""What pycaffe keeps for the process: random seed, how losses are added, backend, and the warnings that were given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import warnings
 
 import numpy as np
 
+from deconv_legacy import engine
+
 _rng = np.random.default_rng()
 _warned: set[str] = set()
 caffe_cpu_sum = False
+backend: str | None = None
+_device = 0
 
 
 def set_caffe_cpu_sum(on: bool = True) -> None:
@@ -16,6 +20,37 @@ def set_caffe_cpu_sum(on: bool = True) -> None:
     logs that equal Caffe's. By default sums are exact."""
     global caffe_cpu_sum
     caffe_cpu_sum = bool(on)
+
+
+def set_backend(name: str | None) -> None:
+    """What nets compute with from now on: a backend of `engine.compile`, such as ``"numpy"`` or ``"jax"``; None is
+    compiled code."""
+    global backend
+    backend = engine.check_backend(name)
+
+
+def set_mode_cpu() -> None:
+    """Nets run in compiled code on the CPU."""
+    set_backend(None)
+
+
+def set_mode_gpu() -> None:
+    """Nets run on a GPU by JAX, that of `set_device`; where JAX has none, a warning, once, and nothing changes."""
+    found = engine.gpu_backend(_device)
+    if found is None:
+        warn_once(
+            f"caffe.set_mode_gpu: no GPU {_device} for JAX here (deconv-legacy doctor says why); nets run on the CPU"
+        )
+    else:
+        set_backend(found)
+
+
+def set_device(device: int) -> None:
+    """Which GPU `set_mode_gpu` takes, and takes now if nets run on one."""
+    global _device
+    _device = int(device)
+    if backend is not None and backend.startswith("jax:gpu"):
+        set_mode_gpu()
 
 
 def set_random_seed(seed: int) -> None:

@@ -9,11 +9,40 @@ from typing import Any
 
 from deconv_legacy.errors import MissingExtraError
 
-__all__ = ["add_forks", "add_json", "add_net", "input_shape", "phase_number", "print_json", "print_table", "progress"]
+__all__ = [
+    "add_backend",
+    "add_forks",
+    "add_json",
+    "add_net",
+    "input_shape",
+    "phase_number",
+    "print_json",
+    "print_table",
+    "progress",
+]
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend",
+        type=_backend,
+        help="c: compiled code (default); numpy: NumPy alone; jax: JAX, on a GPU where there is one; more exactly "
+        "jax:cpu, jax:gpu:1, jax:tf32, jax:bfloat16, jax:deterministic, also together",
+    )
+
+
+def _backend(text: str) -> str:
+    from deconv_legacy import engine
+
+    try:
+        engine.check_backend(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def add_forks(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from deconv_legacy.cli._common import add_backend
 from deconv_legacy.cli._imports import serve_caffe
 
-__all__ = ["add_flags", "both", "glog", "python_layers", "stages", "warn"]
+__all__ = ["add_flags", "both", "glog", "python_layers", "set_backend", "stages", "warn"]
 
 
 def both(*names: str) -> list[str]:
@@ -23,7 +24,10 @@ def both(*names: str) -> list[str]:
 
 def add_flags(parser: argparse.ArgumentParser, ignored: tuple[str, ...]) -> None:
     """Flags of both commands, and those of `caffe` that mean nothing here."""
-    parser.add_argument(*both("gpu"), metavar="ID", help="accepted with a warning: everything runs on the CPU")
+    parser.add_argument(
+        *both("gpu"), metavar="ID", help="a GPU for JAX, or `all`: the first; without one a warning, and the CPU"
+    )
+    add_backend(parser)
     parser.add_argument(*both("level"), type=int, default=0, help="the net's level, for include and exclude rules")
     parser.add_argument(
         *both("stage"), default="", metavar="A,B", help="the net's stages, for include and exclude rules"
@@ -35,6 +39,20 @@ def add_flags(parser: argparse.ArgumentParser, ignored: tuple[str, ...]) -> None
     )
     for name in (*ignored, "log_dir", "logtostderr", "alsologtostderr", "minloglevel", "v"):
         parser.add_argument(*both(name), nargs="?", dest="ignored", action="append", help=argparse.SUPPRESS)
+
+
+def set_backend(args: argparse.Namespace) -> None:
+    """What --backend says, else what -gpu does, for the nets that follow."""
+    from deconv_legacy import caffe, engine
+
+    if args.backend is not None:
+        caffe.set_backend(args.backend)
+    elif args.gpu is not None:
+        first = args.gpu.split(",")[0]
+        backend = engine.gpu_backend(int(first) if first.isdigit() else 0)
+        if backend is None:
+            warn(f"-gpu {args.gpu}: everything runs on the CPU, for JAX has no such GPU here (see `doctor`)")
+        caffe.set_backend(backend)
 
 
 def stages(text: str) -> list[str]:

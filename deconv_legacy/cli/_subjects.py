@@ -11,16 +11,12 @@ import numpy as np
 from deconv_legacy.cli._common import input_shape
 from deconv_legacy.errors import MismatchError
 
-__all__ = ["add_backend", "add_net_files", "input_arrays", "is_recording", "load_net"]
+__all__ = ["add_net_files", "input_arrays", "is_recording", "load_net"]
 
 
 def add_net_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", metavar="NET", help="NET.prototxt, or FILE.py:NAME, a net or a function that makes one")
     parser.add_argument("weights", metavar="WEIGHTS", nargs="?", help="caffemodel or HDF5 file of a prototxt")
-
-
-def add_backend(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", choices=("c", "numpy"), help="compiled code (default) or NumPy alone")
 
 
 def load_net(net: str, weights: str | None, backend: str | None) -> Any:

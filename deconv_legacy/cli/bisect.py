@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 
-from deconv_legacy.cli._common import add_json, print_json
-from deconv_legacy.cli._subjects import add_backend, add_net_files, load_net
+from deconv_legacy.cli._common import add_backend, add_json, print_json
+from deconv_legacy.cli._subjects import add_net_files, load_net
 
 __all__ = ["add_arguments", "run"]
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deconv_legacy.cli._common import add_json, print_json
-from deconv_legacy.cli._subjects import add_backend, is_recording, load_net
+from deconv_legacy.cli._common import add_backend, add_json, print_json
+from deconv_legacy.cli._subjects import is_recording, load_net
 
 __all__ = ["add_arguments", "run"]
 

@@ -1,5 +1,5 @@
 """Show what this installation runs on: versions, C++ compiler, BLAS and its measured speed, the cache of compiled code,
-and what is missing, with how to install it.
+backends and their devices, and what is missing, with how to install it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 from deconv_legacy._version import __version__
 from deconv_legacy.cli._common import add_json, print_json, print_table
 from deconv_legacy.engine import HOW_TO_INSTALL, Blas, aesara, find_blas, have_compiler
-from deconv_legacy.errors import MissingExtraError
+from deconv_legacy.errors import DeconvLegacyError, MissingExtraError
 
 __all__ = ["add_arguments", "run"]
 
-LIBRARIES = ("aesara", "numpy", "scipy")
+LIBRARIES = ("aesara", "numpy", "scipy", "jax", "jaxlib")
 EXTRAS = {
     "protobuf": "reading and writing Caffe's files",
     "h5py": "reading and writing HDF5 weights",
@@ -60,14 +60,37 @@ def _facts() -> dict[str, Any]:
     cache = _cache(Path(aesara.config.compiledir))
     if not cache["writable"]:
         missing.append(f"{cache['folder']} cannot be written: name another folder, AESARA_FLAGS=base_compiledir=...")
+    devices, without = _jax()
+    missing += [without] if without else []
     return {
         "versions": versions,
         "machine": {"system": platform.platform(), "cores": len(os.sched_getaffinity(0))},
         "compiler": {"command": aesara.config.cxx or None, "version": _compiler_version(aesara.config.cxx)},
         "BLAS": _blas(find_blas()),
         "cache": cache,
+        "backends": {
+            "c": "compiled code" if have_compiler() else None,
+            "numpy": "NumPy alone",
+            "jax": ", ".join(devices) or None,
+        },
         "missing": missing,
     }
+
+
+def _jax() -> tuple[list[str], str | None]:
+    """JAX's devices here, and what is missing for it or for its use of a GPU."""
+    try:
+        from deconv_legacy.engine.jax import jax
+    except DeconvLegacyError as error:
+        return [], str(error)
+    devices = [f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.local_devices()]
+    if any(d.platform == "gpu" for d in jax.local_devices()) or not _nvidia():
+        return devices, None
+    return devices, 'this machine has an NVIDIA GPU, but JAX no CUDA: pip install "deconv_legacy[cuda]"'
+
+
+def _nvidia() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
 
 
 def _version(library: str) -> str | None:

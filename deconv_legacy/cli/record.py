@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deconv_legacy.cli._common import add_json, print_json, print_table
-from deconv_legacy.cli._subjects import add_backend, add_net_files, input_arrays, load_net
+from deconv_legacy.cli._common import add_backend, add_json, print_json, print_table
+from deconv_legacy.cli._subjects import add_net_files, input_arrays, load_net
 
 __all__ = ["add_arguments", "run"]
 

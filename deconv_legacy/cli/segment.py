@@ -29,7 +29,7 @@ import numpy as np
 from deconv_legacy.caffe import build_net, read_mean, read_net
 from deconv_legacy.caffe._files import replacing
 from deconv_legacy.cli import _images
-from deconv_legacy.cli._common import add_json, print_json, print_table, progress
+from deconv_legacy.cli._common import add_backend, add_json, print_json, print_table, progress
 from deconv_legacy.errors import MismatchError
 
 __all__ = ["add_arguments", "run"]
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a blob of scores; may be repeated (default: 'score' if there is one, else each output of the net)",
     )
     parser.add_argument("--scores", action="store_true", help="also write the scores themselves, STEM_scores.npz")
-    parser.add_argument("--backend", choices=("c", "numpy"), help="compiled code (default) or NumPy alone")
+    add_backend(parser)
     add_json(parser)
 
 

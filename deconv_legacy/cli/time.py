@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from deconv_legacy.cli._common import add_json, phase_number, print_json, print_table, progress
-from deconv_legacy.cli._solving import add_flags, both, python_layers, stages, warn
+from deconv_legacy.cli._solving import add_flags, both, python_layers, set_backend, stages
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,8 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from deconv_legacy.caffe import Net
     from deconv_legacy.caffe.timing import time_layers
 
-    if args.gpu is not None:
-        warn(f"-gpu {args.gpu}: everything runs on the CPU")
+    set_backend(args)
     with python_layers(Path(args.model).parent):
         net = Net(
             args.model,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from deconv_legacy.cli._common import add_json, print_json
-from deconv_legacy.cli._solving import add_flags, both, glog, python_layers, stages, warn
+from deconv_legacy.cli._solving import add_flags, both, glog, python_layers, set_backend, stages
 from deconv_legacy.errors import MismatchError, MissingExtraError
 
 __all__ = ["add_arguments", "run"]
@@ -46,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.weights and args.snapshot and args.snapshot != "auto":
         raise MismatchError("give a snapshot to go on from or weights to begin with, not both")
-    if args.gpu is not None:
-        warn(f"-gpu {args.gpu}: everything runs on the CPU")
+    set_backend(args)
     param = read_solver(args.solver)
     if args.level:
         param.train_state.level = args.level

@@ -9,7 +9,15 @@ from deconv_legacy.engine._aesara import aesara, have_compiler
 from deconv_legacy.engine._blas import Blas
 from deconv_legacy.engine._blas import find as find_blas
 from deconv_legacy.engine._device import to_host
-from deconv_legacy.engine.compile import BACKENDS, HOW_TO_INSTALL, NoCompilerWarning, compile
+from deconv_legacy.engine.compile import (
+    BACKENDS,
+    HOW_TO_INSTALL,
+    PRECISIONS,
+    NoCompilerWarning,
+    check_backend,
+    compile,
+    gpu_backend,
+)
 from deconv_legacy.engine.convolution import (
     Conv,
     ConvInputGradient,
@@ -30,6 +38,7 @@ from deconv_legacy.engine.unpooling import repeat, unpool, zero_insert
 __all__ = [
     "BACKENDS",
     "HOW_TO_INSTALL",
+    "PRECISIONS",
     "Blas",
     "Conv",
     "ConvInputGradient",
@@ -37,12 +46,14 @@ __all__ = [
     "NoCompilerWarning",
     "aesara",
     "average_pool",
+    "check_backend",
     "compile",
     "conv",
     "conv_input_gradient",
     "conv_weight_gradient",
     "crop",
     "find_blas",
+    "gpu_backend",
     "have_compiler",
     "linear_resize",
     "lrn_across",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import importlib.util
 import os
 import sys
 import threading
@@ -17,10 +18,22 @@ from typing import Any
 from deconv_legacy.engine._aesara import aesara, have_compiler
 from deconv_legacy.engine._device import FetchFirst
 from deconv_legacy.engine.where import LocatingFunction
+from deconv_legacy.errors import MismatchError
 
-__all__ = ["BACKENDS", "HOW_TO_INSTALL", "NoCompilerWarning", "compile"]
+__all__ = [
+    "BACKENDS",
+    "HOW_TO_INSTALL",
+    "PRECISIONS",
+    "NoCompilerWarning",
+    "check_backend",
+    "compile",
+    "gpu_backend",
+]
 
 BACKENDS = ("c", "numpy", "jax")
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""Of convolutions and products in JAX."""
 
 HOW_TO_INSTALL = (
     "install one for speed (Debian/Ubuntu: apt-get install g++; Fedora: dnf install gcc-c++; "
@@ -97,16 +110,61 @@ def _progress(enabled: bool) -> Iterator[None]:
         watcher.join()
 
 
-def _check_backend(backend: str | None) -> None:
-    if backend not in (None, *BACKENDS):
+def check_backend(backend: str | None) -> str | None:
+    """The backend, if it is one: see `compile`.
+
+    >>> check_backend("jax:gpu:1:tf32")
+    'jax:gpu:1:tf32'
+    """
+    if backend in (None, "c", "numpy"):
+        return backend
+    if not isinstance(backend, str) or backend.split(":")[0] != "jax":
         raise ValueError(f"backend {backend!r} is unknown; legal are {', '.join(map(repr, BACKENDS))}")
+    jax_options(backend)
+    return backend
+
+
+def jax_options(backend: str) -> dict[str, Any]:
+    """What follows ``jax`` in the name of a backend: device, precision, determinism.
+
+    >>> jax_options("jax:gpu:1:tf32")
+    {'device': 'gpu:1', 'precision': 'tf32'}
+    """
+    options: dict[str, Any] = {}
+    for word in backend.split(":")[1:]:
+        if word in ("cpu", "gpu"):
+            options["device"] = word
+        elif word.isdigit() and "device" in options:
+            options["device"] += f":{word}"
+        elif word in PRECISIONS:
+            options["precision"] = word
+        elif word == "deterministic":
+            options["deterministic"] = True
+        else:
+            raise ValueError(
+                f"backend {backend!r}: {word!r} is unknown; after 'jax' may follow 'cpu', 'gpu' or 'gpu:1', one of "
+                f"{', '.join(map(repr, PRECISIONS))}, and 'deterministic', with colons between"
+            )
+    return options
+
+
+def gpu_backend(number: int = 0) -> str | None:
+    """The backend that computes on a GPU, ``"jax:gpu:0"``; None without JAX, or where JAX has no such GPU."""
+    if importlib.util.find_spec("jax") is None:
+        return None
+    from deconv_legacy.engine.jax import device_of
+
+    try:
+        device_of(f"gpu:{number}")
+    except MismatchError:
+        return None
+    return f"jax:gpu:{number}"
 
 
 def mode_of(backend: str | None) -> Any:
     """The Aesara mode of a backend: ``"c"`` (also the default), or ``"numpy"``, which uses no compiled code."""
-    _check_backend(backend)
-    if backend == "jax":
-        raise ValueError("backend 'jax' has no mode of Aesara's: use `compile`")
+    if check_backend(backend) not in (None, "c", "numpy"):
+        raise ValueError(f"backend {backend!r} has no mode of Aesara's: use `compile`")
     if backend == "numpy":
         # rewrites that would put in Ops which exist in C only
         return aesara.compile.mode.Mode("py", "fast_run").excluding("cxx_only", "BlasOpt", "inplace", "fusion")
@@ -135,9 +193,6 @@ def compile(
     givens: Any = None,
     backend: str | None = None,
     progress: bool = True,
-    precision: str | None = None,
-    deterministic: bool = False,
-    device: str | None = None,
     **options: Any,
 ) -> Any:
     """A callable that computes `outputs` from `inputs`, as ``aesara.function`` does.
@@ -148,18 +203,14 @@ def compile(
         As in ``aesara.function``.
     backend
         ``"c"``: compiled code for every Op that has it (the default); ``"numpy"``: none at all. Without a compiler
-        the default is ``"numpy"``, after one `NoCompilerWarning`. ``"jax"``: compiled by JAX for its device, a GPU
-        where there is one; the values of shared variables stay there between calls (``engine/_device.py``).
+        the default is ``"numpy"``, after one `NoCompilerWarning`. ``"jax"``: compiled by JAX, for a GPU where there is
+        one; the values of shared variables stay on its device between calls (``engine/_device.py``). It may be told
+        more, as in ``"jax:gpu:1:tf32:deterministic"``: the device (``cpu``, ``gpu``, ``gpu:1``), the precision of
+        convolutions and products (``float32``, the default, is exact; ``tf32`` is what a GPU may shorten float32 to,
+        elsewhere exact; ``bfloat16``), and that a GPU shall give the same numbers in each run, at some cost.
     progress
         Say on stderr when C code must be compiled first, which happens once for each kind of Op on a machine.
         Several processes may compile at the same time; they share the cache.
-    precision
-        For JAX, of convolutions and products: ``"float32"`` (the default), exact; ``"tf32"``, what a GPU may shorten
-        float32 to, elsewhere exact; ``"bfloat16"``.
-    deterministic
-        For JAX on a GPU: the same numbers in each run, at some cost. Other devices and backends always give them.
-    device
-        For JAX: ``"cpu"``, ``"gpu"``, ``"gpu:1"``; by default the one that JAX prefers.
 
     Returns
     -------
@@ -179,16 +230,13 @@ def compile(
     >>> compile([x], relu(x), backend="numpy")([-1.0, 2.0])
     array([0., 2.])
     """
-    _check_backend(backend)
+    check_backend(backend)
     if "mode" in options and backend is not None:
         raise TypeError("`mode` and `backend` both say how to compile: give one of them")
-    if backend == "jax":
+    if backend is not None and backend.startswith("jax"):
         from deconv_legacy.engine.jax import JaxFunction
 
-        hardware = {"precision": precision, "deterministic": deterministic, "device": device}
-        return JaxFunction(inputs, outputs, updates=updates, givens=givens, **hardware, **options)
-    if precision not in (None, "float32") or device not in (None, "cpu"):
-        raise ValueError(f"precision {precision!r} on device {device!r} needs backend='jax'")
+        return JaxFunction(inputs, outputs, updates=updates, givens=givens, **jax_options(backend), **options)
     if "mode" not in options:
         options["mode"] = mode_of(backend)
     options["mode"] = _locating(options["mode"])

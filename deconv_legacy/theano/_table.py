@@ -103,7 +103,7 @@ _SCAN = ("aesara.scan.basic", "aesara.scan.views", "aesara.scan.utils", "aesara.
 
 # Theano's module: the modules that hold its names, in the order of search; "old.x" is deconv_legacy.theano.old.x
 SOURCES: dict[str, tuple[str, ...]] = {
-    "theano": ("old.toplevel", "aesara", *_COMPILE, *_GOF, "aesara.gradient"),
+    "theano": ("old.toplevel", "old.function", "aesara", *_COMPILE, *_GOF, "aesara.gradient"),
     "theano.version": ("old.version",),
     "theano.configdefaults": ("old.configuration", "aesara.configdefaults", "aesara.configparser", "aesara.utils"),
     "theano.configparser": ("old.configuration", "aesara.configparser"),
@@ -130,7 +130,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     ),
     "theano.compile.builders": ("aesara.compile.builders", *_COMPILE),
     "theano.compile.debugmode": ("old.printing", "aesara.compile.debugmode", *_COMPILE),
-    "theano.compile.function": ("aesara.compile.function", *_COMPILE),
+    "theano.compile.function": ("old.function", "aesara.compile.function", *_COMPILE),
     "theano.compile.function_module": ("old.compile", *_COMPILE, *_GOF, "aesara.graph.rewriting.utils"),
     "theano.compile.io": ("aesara.compile.io", *_COMPILE),
     "theano.compile.mode": ("old.compile", "aesara.compile.mode", *_COMPILE),

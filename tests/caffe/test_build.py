@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -59,7 +60,14 @@ def wanted(z, prefix):
     return {key[len(prefix) :]: value for key, value in z.items() if key.startswith(prefix)}
 
 
-@pytest.mark.parametrize("backend", ["numpy", *(["c"] if engine.have_compiler() else [])])
+BACKENDS = [
+    "numpy",
+    *(["c"] if engine.have_compiler() else []),
+    *(["jax"] if importlib.util.find_spec("jax") is not None else []),
+]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", CASES)
 def test_layers_are_caffes(case, backend):
     """Every top; the gradient of every input and parameter, for the diffs that Caffe was given. The inputs are as free
@@ -97,8 +105,9 @@ def test_layers_are_caffes(case, backend):
         close(result, numbers)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["fcn8s", "fcn32s"])
-def test_whole_nets_are_caffes(name):
+def test_whole_nets_are_caffes(name, backend):
     """Every recorded blob, all statistics of the others, and the segmentation itself."""
     folder = CAFFE / "nets" / name
     z = load(folder / "io_97x131.npz")
@@ -106,7 +115,7 @@ def test_whole_nets_are_caffes(name):
     net.load(folder / "weights.caffemodel")
     statistics = {blob: s for blob, s in json.loads(str(z["blob_stats"])).items() if blob in net.blobs}
     assert len(statistics) > 20
-    results = dict(zip(statistics, net.function(list(statistics))(z["in/data"]), strict=True))
+    results = dict(zip(statistics, net.function(list(statistics), backend=backend)(z["in/data"]), strict=True))
     for blob, expected in wanted(z, "out/").items():
         close(results[blob], expected)
     for blob, (shape, mean, std, largest) in statistics.items():
@@ -118,7 +127,8 @@ def test_whole_nets_are_caffes(name):
     np.testing.assert_array_equal(results["score"][0].argmax(axis=0), z["argmax"])
 
 
-def test_the_gradients_of_a_whole_net_are_caffes():
+@pytest.mark.parametrize("backend", [backend for backend in BACKENDS if backend != "jax"])  # test_net.py has JAX's
+def test_the_gradients_of_a_whole_net_are_caffes(backend):
     folder = CAFFE / "nets" / "fcn8s"
     z = load(folder / "grad_65x79.npz")
     net = build_net(read_net(folder / "train.prototxt"), TEST)
@@ -130,7 +140,7 @@ def test_the_gradients_of_a_whole_net_are_caffes():
     names = [(layer, i) for layer, variables in net.params().items() for i in range(len(variables))]
     loss = net.blobs["loss"].output
     gradients = aesara.grad(loss, [net.blobs["score"].output, *(net.params()[layer][i] for layer, i in names)])
-    function = engine.compile([layer.output for layer in net.input_layers], [loss, *gradients])
+    function = engine.compile([layer.output for layer in net.input_layers], [loss, *gradients], backend=backend)
     value, of_score, *of_params = function(*(z[f"in/{name}"] for name in net.inputs))
     close(value, z["loss"])
     close(of_score, z["score_diff"])

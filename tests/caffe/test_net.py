@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import sys
 import types
@@ -76,7 +77,14 @@ def test_the_structure_of_fcn8s_is_caffes():
         assert dict(net.top_names) == expected["tops"] and dict(net.bottom_names) == expected["bottoms"]
 
 
-def test_a_whole_net_and_its_gradients_are_caffes():
+@pytest.fixture(params=[None, *(["jax"] if importlib.util.find_spec("jax") is not None else [])])
+def backend(request):
+    caffe.set_backend(request.param)
+    yield request.param
+    caffe.set_mode_cpu()
+
+
+def test_a_whole_net_and_its_gradients_are_caffes(backend):
     folder = CAFFE / "nets" / "fcn8s"
     z = load(folder / "grad_65x79.npz")
     net = caffe.Net(str(folder / "train.prototxt"), str(folder / "weights.caffemodel"), caffe.TEST)
@@ -247,7 +255,7 @@ def test_backward_skips_what_learns_nothing():
     assert forced.blobs["x"].diff.any() and forced.params["a"][0].diff.any() and forced.params["b"][1].diff.any()
 
 
-def test_dropout_is_the_same_forward_and_backward():
+def test_dropout_is_the_same_forward_and_backward(backend):
     net = caffe.Net(
         parse_net("""force_backward: true input: "x" input_shape { dim: [1, 1, 40, 50] }
         layer { name: "drop" type: "Dropout" bottom: "x" top: "y" dropout_param { dropout_ratio: 0.25 } }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deconv_legacy import caffe
+from deconv_legacy.caffe import _state
 from deconv_legacy.caffe.caffemodel import read_solverstate
 from deconv_legacy.caffe.solver import learning_rate
 from deconv_legacy.errors import MismatchError
@@ -20,7 +22,9 @@ def close(actual, expected, factor=1.0):
     assert np.abs(actual - expected).max(initial=0) <= factor * 2e-5 * np.abs(expected).max(initial=0)
 
 
-def test_ten_steps_are_caffes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("backend", [None, *(["jax"] if importlib.util.find_spec("jax") is not None else [])])
+def test_ten_steps_are_caffes(tmp_path, monkeypatch, backend):
+    monkeypatch.setattr(_state, "backend", backend)
     folder = CAFFE / "fcn_unnormalized"
     monkeypatch.chdir(folder)
     with np.load("trace.npz") as file:

@@ -239,23 +239,23 @@ def test_a_failed_call_changes_nothing():
 def test_precision_by_name():
     x, labels, loss, _ = net()
     exact, short, tf32 = (
-        compile([x, labels], loss, backend="jax", precision=name)(X, LABELS) for name in (None, "bfloat16", "tf32")
+        compile([x, labels], loss, backend=name)(X, LABELS) for name in ("jax", "jax:bfloat16", "jax:cpu:tf32")
     )
     assert 1e-6 < abs(short - exact) < 0.05 * abs(exact)
     np.testing.assert_allclose(tf32, exact, rtol=1e-3)
-    with pytest.raises(ValueError, match=r"'half'.*'tf32'"):
-        compile([x, labels], loss, backend="jax", precision="half")
-    with pytest.raises(ValueError, match="backend='jax'"):
-        compile([x, labels], loss, backend="numpy", precision="bfloat16")
-    same = compile([x, labels], loss, backend="jax", deterministic=True)
+    for wrong in ("jax:half", "jax:1", "numpy:bfloat16"):
+        with pytest.raises(ValueError, match=wrong):
+            compile([x, labels], loss, backend=wrong)
+    same = compile([x, labels], loss, backend="jax:float32:deterministic")
     assert same(X, LABELS) == same(X, LABELS) == exact
 
 
 def test_devices():
     x = at.fvector("x")
-    assert compile([x], 2 * x, backend="jax", device="cpu").device.platform == "cpu"
+    assert compile([x], 2 * x, backend="jax:cpu").device.platform == "cpu"
     with pytest.raises(MismatchError, match="no device 'cpu:99'"):
-        compile([x], 2 * x, backend="jax", device="cpu:99")
+        compile([x], 2 * x, backend="jax:cpu:99")
+    assert engine.gpu_backend(99) is None
 
 
 def test_out_of_memory(monkeypatch):

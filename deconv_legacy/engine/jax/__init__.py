@@ -7,10 +7,9 @@ from deconv_legacy.engine._device import to_host
 from deconv_legacy.engine.jax._import import device_of, jax
 from deconv_legacy.engine.jax.function import DeviceMemoryError, JaxFunction
 from deconv_legacy.engine.jax.graph import JaxGraph, as_jax
-from deconv_legacy.engine.jax.translate import PRECISIONS, DataDependentError, register
+from deconv_legacy.engine.jax.translate import DataDependentError, register
 
 __all__ = [
-    "PRECISIONS",
     "DataDependentError",
     "DeviceMemoryError",
     "JaxFunction",

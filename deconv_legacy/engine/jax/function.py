@@ -15,9 +15,10 @@ from aesara.compile.function.types import FunctionMaker
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine._device import LOCK, keep, send
+from deconv_legacy.engine.compile import mode_of
 from deconv_legacy.engine.jax import _aesara_ops, _convolution, _pointwise, _pooling  # noqa: F401 they register
 from deconv_legacy.engine.jax._import import device_of, jax, with_64_bits
-from deconv_legacy.engine.jax.translate import PRECISIONS, DataDependentError, run
+from deconv_legacy.engine.jax.translate import DataDependentError, run
 from deconv_legacy.errors import DeconvLegacyError
 
 __all__ = ["DeviceMemoryError", "JaxFunction", "rewritten"]
@@ -31,8 +32,6 @@ class DeviceMemoryError(DeconvLegacyError, MemoryError):
 
 def rewritten(inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
     """A graph of clones with the rewrites that suit JAX."""
-    from deconv_legacy.engine.compile import mode_of
-
     fgraph = aesara.graph.fg.FunctionGraph(list(inputs), list(outputs), clone=True)
     with aesara.config.change_flags(cxx="", compute_test_value="off"):
         mode_of("numpy").optimizer.rewrite(fgraph)
@@ -78,7 +77,7 @@ class JaxFunction:
         *,
         updates: Any = None,
         givens: Any = None,
-        precision: str | None = None,
+        precision: str = "float32",
         deterministic: bool = False,
         device: str | None = None,
         name: str | None = None,
@@ -87,9 +86,6 @@ class JaxFunction:
         no_default_updates: Any = False,
         rebuild_strict: bool = True,
     ):
-        precision = precision or "float32"
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision {precision!r} is unknown; legal are {', '.join(map(repr, PRECISIONS))}")
         self.name, self.device, self._precision = name, device_of(device), precision
         self._options = {"xla_gpu_deterministic_ops": True} if deterministic else None
         self._keys = sorted(outputs) if isinstance(outputs, dict) else None
@@ -156,7 +152,7 @@ class JaxFunction:
             return error
         return DeviceMemoryError(
             f"{self.device} has too little memory for this call: give smaller images or a smaller batch, "
-            f'precision="bfloat16", or backend="c" ({str(error).splitlines()[0]})'
+            f'backend="jax:bfloat16", or backend="c" ({str(error).splitlines()[0]})'
         )
 
     def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:

@@ -19,9 +19,7 @@ from deconv_legacy.engine.jax._import import jax, without_side_effects
 from deconv_legacy.engine.where import located
 from deconv_legacy.errors import SizeError
 
-__all__ = ["PRECISIONS", "Check", "DataDependentError", "Trace", "concrete", "evaluate", "register", "sizes_of"]
-
-PRECISIONS = ("float32", "tf32", "bfloat16")
+__all__ = ["Check", "DataDependentError", "Trace", "concrete", "evaluate", "register", "sizes_of"]
 
 _FOLD = 64  # numbers; larger constants of floats are left to JAX
 

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from deconv_legacy import engine
 from deconv_legacy.engine import aesara
+from deconv_legacy.theano.old import function
 
 __all__ = [
     "AddConfigVar",
@@ -243,7 +245,10 @@ def apply_settings(settings: dict[str, str]) -> Iterator[str]:
     for name, value in settings.items():
         if name in ("device", "init_gpu_device", "force_device", "contexts"):
             if _is_gpu(value):
-                yield f"{name}={value}: there is no GPU back-end in Aesara; everything runs on the CPU"
+                digits = value.lstrip("abcdefghijklmnopqrstuvwxyz")
+                function.backend = engine.gpu_backend(int(digits) if digits.isdigit() else 0)
+                if function.backend is None:
+                    yield f"{name}={value}: JAX has no such GPU here, and Aesara none; everything runs on the CPU"
             continue
         if name in _GONE:
             default = _GONE[name]
