@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,14 @@ __all__ = ["Gradients", "Node", "Segment", "link"]
 
 at = aesara.tensor
 
+_RUN_BY = {
+    "softmax_loss": ("SoftmaxWithLoss",),
+    "sigmoid_cross_entropy_loss": ("SigmoidCrossEntropyLoss",),
+    "unpool": ("Upsample", "Unpooling"),
+    "resize": ("Interp",),
+}
+"""How the errors of an Op start -> the layer types that it computes; it does not know its layer's name."""
+
 
 @dataclass
 class Node:
@@ -37,6 +46,7 @@ class Node:
     blobs: list[Any] = field(default_factory=list)
     variables: list[Any] = field(default_factory=list)  # parameters, for compiled layers
     learns: list[bool] = field(default_factory=list)
+    fixed: list[bool] = field(default_factory=list)  # parameters that are not learned whatever their rate
     loss_weights: list[float] = field(default_factory=list)
     need_backward: bool = False
     bottom_need: list[bool] = field(default_factory=list)
@@ -170,10 +180,26 @@ class Segment:
                 found = self.gradients(*grads)
                 arguments += found.given.values()
                 results += [found.diffs[name] for name in diffs] + list(found.params.values())
-            self._functions[key] = engine.compile(
+            compiled = engine.compile(
                 arguments, results, backend=_state.backend, on_unused_input="ignore", no_default_updates=True
             )
+            self._functions[key] = partial(self._call, compiled)
         return self._functions[key]
+
+    def _call(self, compiled: Any, *arrays: np.ndarray) -> list[np.ndarray]:
+        try:
+            return compiled(*arrays)
+        except ValueError as error:  # SizeError too
+            # Aesara adds what its graph looks like
+            cause = str(error).partition("\nApply node")[0].strip()
+            if any(f"{node.name} (" in cause for node in self.nodes):
+                raise SizeError(cause) from error
+            kinds = next((kinds for start, kinds in _RUN_BY.items() if cause.startswith(start)), None)
+            nodes = [node for node in self.nodes if kinds is None or node.type in kinds]
+            where = f"{nodes[0].name} ({nodes[0].type})" if nodes else "the net"
+            if len(nodes) > 1:
+                where = f"one of the layers {nodes[0].name} .. {nodes[-1].name}"
+            raise SizeError(cause, where=where) from error
 
     def draw(self, seeds: Sequence[int]) -> None:
         """Set the random streams: the same seeds give the same dropout."""

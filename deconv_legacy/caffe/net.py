@@ -253,6 +253,7 @@ class Net:
                 node.variables = list(layer.params)
                 self._params[node.name] = node.variables
                 learned = set(layer.params) if layer.frozen else set(layer.trainable_params)
+                node.fixed = [v not in learned for v in node.variables]
                 node.learns = [self._rate(node, i) != 0 and v in learned for i, v in enumerate(node.variables)]
                 node.blobs = BlobVec(self._variables.setdefault(v, ParamBlob(v)) for v in node.variables)
 

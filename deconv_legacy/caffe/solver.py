@@ -127,7 +127,7 @@ class SGDSolver:
                 seen.add(id(blob))
                 given = node.spec.param[i] if i < len(node.spec.param) else None
                 rate = given.lr_mult if given is not None else 1.0
-                fixed = node.type in ("BatchNorm",)
+                fixed = node.fixed and node.fixed[i]  # statistics, which nothing learns or decays
                 self._params.append((blob, 0.0 if fixed else rate, given.decay_mult if given is not None else 1.0))
         self.history = [np.zeros(blob.dims, np.float32) for _ in range(self.histories) for blob, _, _ in self._params]
 

@@ -15,6 +15,21 @@ Common to all functions:
 * ``f_grad`` is the gradient of ``sum(g * f(x))``, where ``g`` has the shape of ``f``'s output.
 """
 
+from .caffe_layers import (
+    accuracy,
+    arg_max,
+    bn_pspnet,
+    bn_segnet,
+    hinge_loss,
+    hinge_loss_grad,
+    infogain_loss,
+    infogain_loss_grad,
+    interp,
+    mvn,
+    mvn_grad,
+    reduction,
+    reduction_grad,
+)
 from .convolution import conv, conv_input_grad, conv_matrix, conv_weight_grad
 from .elementwise import (
     dropout,
@@ -86,9 +101,13 @@ from .resampling import (
 from .scipy_convolution import conv_by_scipy, conv_input_grad_by_scipy, conv_weight_grad_by_scipy
 
 __all__ = [
+    "accuracy",
+    "arg_max",
     "batch_moments",
     "batch_norm",
     "batch_norm_grad",
+    "bn_pspnet",
+    "bn_segnet",
     "caffe_ave_pool",
     "caffe_ave_pool_grad",
     "caffe_batch_norm_blobs",
@@ -111,8 +130,13 @@ __all__ = [
     "elu_grad",
     "euclidean_loss",
     "euclidean_loss_grad",
+    "hinge_loss",
+    "hinge_loss_grad",
+    "infogain_loss",
+    "infogain_loss_grad",
     "inner_product",
     "inner_product_grad",
+    "interp",
     "linear_resize",
     "linear_resize_grad",
     "lrn_across",
@@ -120,11 +144,15 @@ __all__ = [
     "lrn_within",
     "lrn_within_grad",
     "max_pool_grad",
+    "mvn",
+    "mvn_grad",
     "nearest_resize",
     "power",
     "power_grad",
     "prelu",
     "prelu_grad",
+    "reduction",
+    "reduction_grad",
     "relu",
     "relu_grad",
     "repeat",

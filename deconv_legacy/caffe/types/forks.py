@@ -2,7 +2,7 @@
 
 DeepLab and PSPNet (Interp), SegNet and ENet (Upsample), DeconvNet (Unpooling). "BN" is one layer in SegNet, ENet and
 DeconvNet (two blobs: scale and shift) and another in PSPNet (four: slope, bias, mean, variance); a layer says which by
-the fields of its ``bn_param``. All blobs of both are 1 x C x 1 x 1.
+the fields of its ``bn_param``. All blobs of both are 1 x C x 1 x 1, and zeros where no filler is given.
 """
 
 from __future__ import annotations
@@ -37,16 +37,24 @@ def _interp(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
         raise SizeError(f"pad_beg {param.pad_beg}, pad_end {param.pad_end}: only cropping is served", where=where)
     if param.zoom_factor < 1 or param.shrink_factor < 1:
         raise SizeError("zoom_factor and shrink_factor must be positive", where=where)
+    zoom, shrink = param.HasField("zoom_factor"), param.HasField("shrink_factor")
+    # one of the factors wins over a size, a size over both
+    to_size = zoom == shrink and param.HasField("height") and param.HasField("width")
+    if not (zoom or shrink or to_size):
+        raise SizeError("give a zoom_factor, a shrink_factor, or height and width", where=where)
+    if to_size and min(param.height, param.width) < 1:
+        raise SizeError(f"height {param.height} and width {param.width} must be positive", where=where)
 
     def interp(x: Any) -> Any:
         sizes = [n + param.pad_beg + param.pad_end for n in sizes_of(x)[2:]]
+        if any(isinstance(n, int) and n < 1 for n in sizes):
+            raise SizeError(f"pad_beg {param.pad_beg} and pad_end {param.pad_end} leave {sizes}", where=where)
         if param.pad_beg or param.pad_end:
             x = engine.crop(x, sizes, offsets=-param.pad_beg)
-        out: list[Any] = [param.height, param.width]
-        if not param.HasField("height"):
-            shrunk = [(n - 1) // param.shrink_factor + 1 for n in sizes]
-            out = [n + (n - 1) * (param.zoom_factor - 1) for n in shrunk]
-        return engine.linear_resize(x, out, "align_corners")
+        if to_size:
+            return engine.linear_resize(x, [param.height, param.width], "align_corners")
+        shrunk = [(n - 1) // param.shrink_factor + 1 for n in sizes]
+        return engine.linear_resize(x, [n + (n - 1) * (param.zoom_factor - 1) for n in shrunk], "align_corners")
 
     return ExpressionLayer(bottoms, interp, spec.name)
 
@@ -58,13 +66,18 @@ def _unpool(spec: Any, bottoms: Sequence[Layer], sizes: Sequence[Any]) -> Layer:
 @layer_type("Upsample")
 def _upsample(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 2)
-    param = spec.upsample_param
+    param, where = spec.upsample_param, f"{spec.name} ({spec.type})"
     rows, columns = sizes_of(bottoms[0].output)[2:]
     if param.HasField("upsample_h") and param.HasField("upsample_w"):
+        if min(param.upsample_h, param.upsample_w) < 2:
+            raise SizeError(f"upsample_h {param.upsample_h} and upsample_w {param.upsample_w}: at least 2", where=where)
         return _unpool(spec, bottoms, (param.upsample_h, param.upsample_w))
-    scale_h, scale_w = (
-        getattr(param, name) if param.HasField(name) else param.scale for name in ("scale_h", "scale_w")
-    )
+    two = param.HasField("scale_h"), param.HasField("scale_w")
+    if two[0] != two[1] or (two[0] and param.HasField("scale")):
+        raise SizeError("give upsample_h and upsample_w, or scale, or scale_h and scale_w", where=where)
+    scale_h, scale_w = (param.scale_h, param.scale_w) if two[0] else (param.scale, param.scale)
+    if min(scale_h, scale_w) < 2 or (param.pad_out_h and scale_h != 2) or (param.pad_out_w and scale_w != 2):
+        raise SizeError(f"scale {scale_h} x {scale_w}: at least 2, and 2 where pad_out is set", where=where)
     return _unpool(spec, bottoms, (rows * scale_h - int(param.pad_out_h), columns * scale_w - int(param.pad_out_w)))
 
 
@@ -73,17 +86,13 @@ def _unpooling(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     param = spec.unpooling_param
     if param.unpool != 0 or len(bottoms) != 2:
         raise MismatchError(f"layer {spec.name!r} (Unpooling): only MAX with a mask as second bottom is served")
-    sizes = []
-    for axis, suffix in enumerate("hw", 2):
-        given = next((n for n in ("unpool_size", f"unpool_{suffix}") if param.HasField(n)), None)
-        if given:
-            sizes.append(getattr(param, given))
-            continue
-        kernel, stride, pad = (
-            getattr(param, one) or getattr(param, f"{short}_{suffix}")
-            for one, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad"))
+    both = param.HasField("unpool_h") and param.HasField("unpool_w")
+    if param.HasField("unpool_size") == both or param.pad or param.pad_h or param.pad_w:
+        raise SizeError(
+            "unpool_size, or unpool_h and unpool_w, are required; padding is not served",
+            where=f"{spec.name} (Unpooling)",
         )
-        sizes.append((sizes_of(bottoms[0].output)[axis] - 1) * stride + kernel - 2 * pad)
+    sizes = (param.unpool_h, param.unpool_w) if both else (param.unpool_size, param.unpool_size)
     return _unpool(spec, bottoms, sizes)
 
 
@@ -104,14 +113,15 @@ class _Bn(Layer):
 
         pspnet = any(param.HasField(name) for name in ("slope_filler", "bias_filler", "momentum", "eps", "frozen"))
         names = ("slope_filler", "bias_filler") if pspnet else ("scale_filler", "shift_filler")
-        scale, shift = blob(0, names[0], _ONES), blob(1, names[1], fillers.constant)
-        spread = lambda p: at.specify_broadcastable(p, 0, 2, 3)  # noqa: E731
+        scale, shift = (blob(index, name, fillers.constant) for index, name in enumerate(names))
+        spread = lambda p: at.specify_shape(p, shape)  # noqa: E731
         axes = [0, 2, 3]
         mean = x.mean(axis=axes, keepdims=True)
         variance = at.square(x - mean).mean(axis=axes, keepdims=True)
         eps = np.float32(param.eps) if pspnet else _SEGNET_EPS
         if pspnet:
-            of_mean, of_variance = blob(2, "", fillers.constant), blob(3, "", _ONES)
+            of_mean = blob(2, "", fillers.constant)
+            of_variance = blob(3, "", _ONES if param.frozen else fillers.constant)
             if build.train and not param.frozen:
                 kept, fresh = np.float32(param.momentum), np.float32(1 - param.momentum)
                 self.updates = [
@@ -123,10 +133,13 @@ class _Bn(Layer):
         if pspnet or param.bn_mode == 0:
             x = (x - mean) / at.sqrt(variance + eps)
         self.outputs = [x * spread(scale) + spread(shift)]
+        if len(spec.top) > 1 and not pspnet and param.bn_mode == 0:
+            self.outputs += [mean, variance]  # DeconvNet keeps them for its tests
+        self._learns = 0 if pspnet and param.frozen else 2
 
     @property
     def trainable_params(self) -> list[Any]:
-        return self.params[:2]
+        return self.params[: self._learns]
 
 
 @layer_type("BN")

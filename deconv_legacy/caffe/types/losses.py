@@ -73,6 +73,7 @@ def _hinge(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     def loss(scores: Any, labels: Any) -> Any:
         sizes = sizes_of(scores)
         x = scores.reshape((sizes[0], math.prod(sizes[1:])))
+        one_each(spec, x, labels, 1)
         truth = classes(spec, labels.ravel(), x.shape[1])
         margin = 1 + at.switch(at.eq(at.arange(x.shape[1])[None], truth[:, None]), -x, x)
         margin = at.switch(margin > 0, margin, 0)
@@ -86,16 +87,25 @@ def _hinge(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
 def _infogain(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 2, 3)
     axis = axis_of(spec, bottoms[0], spec.infogain_loss_param.axis)
+    if spec.loss_param.HasField("normalize"):
+        raise MismatchError(f'layer {spec.name!r}: normalize is deprecated. use "normalization"')
     if len(bottoms) < 3:
         source = spec.infogain_loss_param.source
         if not source:
             raise MismatchError(f"layer {spec.name!r}: Infogain matrix source must be specified.")
-        matrix = read_mean(source)
+        matrix = np.array(read_mean(source))  # the file's is not aligned
         bottoms = [*bottoms, InputLayer(matrix.shape, at.constant(matrix), f"{spec.name}.infogain")]
     rule, unseen = normalization(spec, "valid"), ignored(spec.loss_param)
 
     def loss(scores: Any, labels: Any, infogain: Any) -> list[Any]:
-        count = scores.shape[axis]
+        count = sizes_of(scores)[axis]
+        one_each(spec, scores, labels, axis)
+        matrix = math.prod(sizes_of(infogain))
+        if isinstance(matrix, int) and isinstance(count, int) and matrix != count * count:
+            raise SizeError(
+                f"an infogain matrix of {matrix} numbers; {count} classes need {count * count}",
+                where=f"{spec.name} ({spec.type})",
+            )
         x = at.moveaxis(scores, axis, -1).reshape((-1, count))
         shifted = x - x.max(axis=1, keepdims=True)
         log_p = shifted - at.log(at.sum(at.exp(shifted), axis=1, keepdims=True))
@@ -122,9 +132,16 @@ def _accuracy(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 2)
     param = spec.accuracy_param
     axis, unseen = axis_of(spec, bottoms[0], param.axis), ignored(param)
+    known = bottoms[0].output_shape[axis]
+    if known is not None and param.top_k > known:
+        raise SizeError(
+            f"top_k {param.top_k} must be less than or equal to the number of classes, {known}",
+            where=f"{spec.name} ({spec.type})",
+        )
 
     def accuracy(scores: Any, labels: Any) -> list[Any]:
         count = scores.shape[axis]
+        one_each(spec, scores, labels, axis)
         x = at.moveaxis(scores, axis, -1).reshape((-1, count))
         truth = labels.ravel()
         counted = at.ones_like(truth, dtype="bool") if unseen is None else at.neq(at.trunc(truth), unseen)
@@ -146,6 +163,17 @@ def same_count(spec: Any, a: Any, b: Any) -> None:
     if None not in (*a.type.shape, *b.type.shape) and math.prod(a.type.shape) != math.prod(b.type.shape):
         raise SizeError(
             f"inputs must have the same count: shapes {a.type.shape} and {b.type.shape}",
+            where=f"{spec.name} ({spec.type})",
+        )
+
+
+def one_each(spec: Any, scores: Any, labels: Any, axis: int) -> None:
+    """Refuse another number of labels than of predictions, where both are known."""
+    sizes = [n for i, n in enumerate(scores.type.shape) if i != axis]
+    if None not in (*sizes, *labels.type.shape) and math.prod(sizes) != math.prod(labels.type.shape):
+        raise SizeError(
+            f"number of labels must match number of predictions: labels {labels.type.shape} for predictions "
+            f"{scores.type.shape} along axis {axis}",
             where=f"{spec.name} ({spec.type})",
         )
 

@@ -187,8 +187,11 @@ def _batch_norm(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
 def _mvn(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 1)
     param = spec.mvn_param
+    if bottoms[0].output.ndim > 4:
+        raise SizeError(f"a blob of {bottoms[0].output.ndim} axes; up to 4 are served", where=f"{spec.name} (MVN)")
 
     def normalize(x: Any) -> Any:
+        x = at.shape_padright(x, 4 - x.ndim)  # Caffe gives it all four
         axes = list(range(1 if param.across_channels else 2, x.ndim))
         y = x - x.mean(axis=axes, keepdims=True)
         if not param.normalize_variance:

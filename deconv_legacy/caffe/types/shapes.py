@@ -87,6 +87,9 @@ def _flatten(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 1)
     start, end = (axis_of(spec, bottoms[0], a) for a in (spec.flatten_param.axis, spec.flatten_param.end_axis))
 
+    if start > end + 1:
+        raise SizeError(f"axis {start} lies behind end_axis {end}", where=f"{spec.name} ({spec.type})")
+
     def flatten(x: Any) -> Any:
         sizes = sizes_of(x)
         shape = [*sizes[:start], math.prod(sizes[start : end + 1]), *sizes[end + 1 :]]
@@ -106,7 +109,7 @@ def _reshape(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
         raise SizeError(f"axis {param.axis} and num_axes {param.num_axes} of a blob of {ndim} axes", where=where)
     if dims.count(-1) > 1 or min(dims, default=0) < -1:
         raise SizeError(f"dims {dims}: each is positive, 0 (as before), or once -1 (what is left)", where=where)
-    if any(dim == 0 and first + i >= last for i, dim in enumerate(dims)):
+    if any(dim == 0 and first + i >= ndim for i, dim in enumerate(dims)):
         raise SizeError(f"dims {dims}: a 0 that has no axis to copy from", where=where)
 
     def reshape(x: Any) -> Any:
