@@ -1,5 +1,6 @@
 """A training step of FCN-32s at 1x3x500x500 beside torch: loss and gradients with the same weights, compared; fresh
-processes in turn, best wall and processor time and peak memory of each.
+processes in turn, best wall and processor time and peak memory of each. "caffe" is the same net as a prototxt, through
+caffe.Net, as a solver runs it.
 
     python benchmarks/fcn32s_training.py --peer-python PYTHON_WITH_TORCH
 
@@ -17,7 +18,7 @@ GFLOP = 3 * 362.7  # forward, and two products of the same size backward
 
 
 def main() -> None:
-    parser = harness.parser(__doc__.splitlines()[0], "deconv_legacy,torch")
+    parser = harness.parser(__doc__.splitlines()[0], "deconv_legacy,deconv_legacy caffe,torch")
     parser.set_defaults(threads=1, rounds=2)
     parser.add_argument("--size", type=int, default=500)
     parser.add_argument("--width", type=float, default=1.0)

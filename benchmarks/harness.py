@@ -23,6 +23,7 @@ import numpy as np
 HERE = Path(__file__).parent
 WORKERS = {
     "deconv_legacy": "ours.py",
+    "deconv_legacy caffe": "ours.py",
     "torch": "with_torch.py",
     "torch channels_last": "with_torch.py",
     "onnxruntime": "with_onnxruntime.py",
@@ -41,7 +42,7 @@ def parser(description: str, peers: str) -> argparse.ArgumentParser:
 
 def run(peer: str, work: dict[str, Any], options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """One fresh process of one peer."""
-    python = sys.executable if peer == "deconv_legacy" else options.peer_python
+    python = sys.executable if peer.startswith("deconv_legacy") else options.peer_python
     environment = dict(os.environ)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         environment[name] = str(options.threads)

@@ -23,8 +23,46 @@ def fcn32s(task):
     return {"seconds": [seconds], "peak_mb": harness.peak_mb()}
 
 
+def training_caffe(task):
+    """The same through pycaffe: a solver's step without its update."""
+    from deconv_legacy import caffe
+    from deconv_legacy.caffe import layers as L
+    from deconv_legacy.caffe.coord_map import crop
+
+    x, truth = harness.image(task["size"]), harness.labels(task["size"], task["classes"])
+    n = caffe.NetSpec()
+    n.data, n.label = L.Input(ntop=2, shape=[dict(dim=list(a.shape)) for a in (x, truth)])
+    top, layers = n.data, harness.fcn32s_layers(task["width"], task["classes"])
+    for index, (name, shape, pad) in enumerate(layers):
+        n[name] = top = L.Convolution(top, num_output=shape[0], kernel_size=shape[2], pad=pad)
+        if name != "score_fr":
+            n[f"{name}_relu"] = top = L.ReLU(top, in_place=True)
+        if name.startswith("conv") and name[4] != layers[index + 1][0][4:5]:
+            n[f"{name}_pool"] = top = L.Pooling(top, kernel_size=2, stride=2)
+    convolution = dict(num_output=task["classes"], kernel_size=64, stride=32, bias_term=False)
+    n.upscore = L.Deconvolution(top, convolution_param=convolution, param=[dict(lr_mult=0)])
+    n.score = crop(n.upscore, n.data)
+    n.loss = L.SoftmaxWithLoss(n.score, n.label, loss_param=dict(ignore_label=255))
+    net = caffe.Net(n.to_proto(), caffe.TRAIN)
+    for name, arrays in harness.fcn32s_weights(task["width"], task["classes"]).items():
+        for blob, values in zip(net.params[name], arrays, strict=True):
+            blob.data[...] = values
+    net.blobs["data"].data[...], net.blobs["label"].data[...] = x, truth
+
+    def call():
+        net.clear_param_diffs()
+        net._forward_backward()
+
+    wall, processor = harness.timed_step(call, task["calls"])
+    gradients = {name: net.params[name][0].diff for name, _, _ in layers}
+    harness.save_step(task, task["peer"], net.blobs["loss"].data, gradients)
+    return {"seconds": [wall, processor], "peak_mb": harness.peak_mb()}
+
+
 def training(task):
     """Loss and gradients of all filters and biases but the upscore's, which FCN does not train."""
+    if task["peer"].endswith("caffe"):
+        return training_caffe(task)
     from deconv_legacy import engine
     from deconv_legacy.layers import InputLayer, SoftmaxLossLayer
     from deconv_legacy.networks import fcn32s

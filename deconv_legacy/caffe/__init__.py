@@ -12,13 +12,13 @@ Beside these it is pycaffe: ``from deconv_legacy import caffe``, then ``caffe.Ne
 and so on as ever; `install` makes ``import caffe`` mean it.
 """
 
-import sys
 import time
 
 from deconv_legacy._version import __version__
 from deconv_legacy.caffe import coord_map, draw, io, net_spec, proto
 from deconv_legacy.caffe._install import install, uninstall
 from deconv_legacy.caffe._state import (
+    log_info,
     set_backend,
     set_caffe_cpu_sum,
     set_device,
@@ -119,7 +119,7 @@ def init_log(level: int = 0, stderr: bool = False) -> None:
 
 def log(text: str) -> None:
     """Print a line to stderr, as Caffe's log does."""
-    print(text, file=sys.stderr, flush=True)
+    log_info(text)
 
 
 def has_nccl() -> bool:

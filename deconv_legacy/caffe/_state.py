@@ -1,8 +1,11 @@
-"""What pycaffe keeps for the process: random seed, how losses are added, backend, and the warnings that were given."""
+"""What pycaffe keeps for the process: random seed, sum of losses, backend, log, and the warnings that were given."""
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
+from datetime import datetime
 
 import numpy as np
 
@@ -68,3 +71,14 @@ def warn_once(text: str) -> None:
     if text not in _warned:
         _warned.add(text)
         warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def log_line(text: str) -> str:
+    """A line as Caffe's glog writes it: ``I0131 23:59:59.123456  1234 solver.cpp:1] text``."""
+    return f"I{datetime.now():%m%d %H:%M:%S.%f} {os.getpid():5d} solver.cpp:1] {text}"
+
+
+def log_info(text: str) -> None:
+    """A line of the log, to stderr; ``GLOG_minloglevel=1`` and above silence it, as they did."""
+    if os.environ.get("GLOG_minloglevel", "0") == "0":  # noqa: SIM112  (glog's own spelling)
+        print(log_line(text), file=sys.stderr, flush=True)

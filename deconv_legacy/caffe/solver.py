@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -100,7 +99,7 @@ class SGDSolver:
 
     def __init__(self, solver_file: Any, *, caffe_cpu_sum: bool | None = None):
         self._caffe_cpu_sum = caffe_cpu_sum
-        self.log: Callable[[str], Any] = _to_stderr
+        self.log: Callable[[str], Any] = _state.log_info
         self.action: Callable[[], str | None] = lambda: None
         self.after_step: list[Callable[[float], Any]] = []
         self.param = read_solver(solver_file) if isinstance(solver_file, (str, os.PathLike)) else solver_file
@@ -468,7 +467,3 @@ def get_solver(solver_file: Any, *, caffe_cpu_sum: bool | None = None) -> SGDSol
     if param.type not in SOLVERS:
         raise MismatchError(f"unknown solver type {param.type!r}; there are {', '.join(SOLVERS)}")
     return SOLVERS[param.type](param, caffe_cpu_sum=caffe_cpu_sum)
-
-
-def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

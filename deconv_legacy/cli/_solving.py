@@ -1,20 +1,18 @@
-"""What `train` and `time` share: caffe's own flags, its log lines, and where modules of layers in Python are found."""
+"""What `train` and `time` share: caffe's own flags, and where modules of layers in Python are found."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from deconv_legacy.cli._common import add_backend
 from deconv_legacy.cli._imports import serve_caffe
 
-__all__ = ["add_flags", "both", "glog", "python_layers", "set_backend", "stages", "warn"]
+__all__ = ["add_flags", "both", "python_layers", "set_backend", "stages", "warn"]
 
 
 def both(*names: str) -> list[str]:
@@ -61,15 +59,6 @@ def stages(text: str) -> list[str]:
 
 def warn(text: str) -> None:
     print(f"deconv-legacy: warning: {text}", file=sys.stderr)
-
-
-def glog(write: Callable[[str], Any]) -> Callable[[str], None]:
-    """Writes log lines as Caffe's glog does: ``I0131 23:59:59.123456  1234 solver.cpp:1] text``."""
-
-    def log(text: str) -> None:
-        write(f"I{datetime.now():%m%d %H:%M:%S.%f} {os.getpid():5d} solver.cpp:1] {text}")
-
-    return log
 
 
 @contextmanager

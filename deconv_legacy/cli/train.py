@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from deconv_legacy.cli._common import add_json, print_json
-from deconv_legacy.cli._solving import add_flags, both, glog, python_layers, set_backend, stages
+from deconv_legacy.cli._solving import add_flags, both, python_layers, set_backend, stages
 from deconv_legacy.errors import MismatchError, MissingExtraError
 
 __all__ = ["add_arguments", "run"]
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace, param: Any, snapshot: str | None) -> int:
     from deconv_legacy.caffe import get_solver
+    from deconv_legacy.caffe._state import log_line
 
     start = time.monotonic()
     solver = get_solver(param, caffe_cpu_sum=args.caffe_cpu_sum or None)
@@ -73,7 +74,7 @@ def _train(args: argparse.Namespace, param: Any, snapshot: str | None) -> int:
     signals = _Signals({signal.SIGINT: args.sigint_effect, signal.SIGHUP: args.sighup_effect})
     solver.action = signals.take
     line = _Line(solver)
-    solver.log = glog(line.write)
+    solver.log = lambda text: line.write(log_line(text))
     first, losses = solver.iter, []
     solver.after_step += [losses.append, line.show]
     if snapshot:

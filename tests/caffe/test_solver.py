@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_a_restored_run_ends_where_the_first_did(tmp_path):
         make(tmp_path, 'type: "Adam"').restore(str(tmp_path / "s_iter_2.solverstate"))
 
 
-def test_test_nets_callbacks_and_the_log(tmp_path, capsys):
+def test_test_nets_callbacks_and_the_log(tmp_path, capsys, monkeypatch):
     solver = make(tmp_path, "test_iter: 3 test_interval: 2 display: 1 average_loss: 2")
     (test,) = solver.test_nets
     test.blobs["x"].data[...] = 1
@@ -157,6 +158,10 @@ def test_test_nets_callbacks_and_the_log(tmp_path, capsys):
     log = capsys.readouterr().err
     assert log.count("Testing net (#0)") == 2 and "Iteration 2, lr = 0.1" in log
     assert "Train net output #0: loss = " in log and "(* 1 = " in log
+    assert all(re.match(r"I\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ solver\.cpp:1\] ", line) for line in log.splitlines())
+    monkeypatch.setenv("GLOG_minloglevel", "2")  # as scripts do, to have silence
+    solver.step(1)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -216,7 +221,7 @@ def test_several_test_nets_from_several_sources(tmp_path, capsys):
     solver.step(5)
     assert calls == [0, 1, 1, 2, 2, 2]
     log = capsys.readouterr().err
-    losses = [float(line.split()[-1]) for line in log.splitlines() if line.startswith("Test loss")]
+    losses = [float(line.split()[-1]) for line in log.splitlines() if "] Test loss" in line]
     assert len(losses) == 3 and losses[0] != losses[1] != losses[2]
     with pytest.raises(MismatchError, match="test_iter must be specified for each"):
         make(tmp_path, f'test_net: "{own}" test_net: "{own}" test_iter: 1 test_interval: 4')
