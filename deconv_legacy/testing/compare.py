@@ -63,7 +63,7 @@ class Comparison:
     def rows(self, everything: bool = True) -> list[tuple[str, ...]]:
         """Lines of a table under `HEADER`; of the parameters only those that differ."""
         chosen = [*self.blobs, *self.gradients, *(m for m in self.params if not m.ok)]
-        return [_row(m) for m in chosen if everything or not m.ok]
+        return [row_of(m) for m in chosen if everything or not m.ok]
 
     def summary(self) -> str:
         """One sentence."""
@@ -90,7 +90,8 @@ class Comparison:
 HEADER = ("blob", "error", "relative", "tolerance", "rms", "cosine", "argmax", "verdict", "note")
 
 
-def _row(m: Measure) -> tuple[str, ...]:
+def row_of(m: Measure) -> tuple[str, ...]:
+    """A line of the table under `HEADER`."""
     number = lambda x: "" if x is None else f"{x:.1e}"  # noqa: E731
     return (
         m.name,
