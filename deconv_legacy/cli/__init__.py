@@ -34,6 +34,7 @@ COMMANDS = {
     "segment": "label every pixel of photos with a Caffe segmentation net",
     "shapes": "list a net's layers: size, receptive field, stride, parameters, multiply-adds",
     "offsets": "derive every crop offset of a net and compare it with the one written",
+    "explain": "explain a deconvolution, a net, or a layer in another framework's words",
     "check": "try every layer of a net against the reference, and look for common mistakes",
     "record": "keep the numbers of a net: every blob, parameter digests, gradients",
     "compare": "compare two recordings, or a recording with a net as it is now",

@@ -24,7 +24,7 @@ from deconv_legacy.cli._common import add_json, add_net, phase_number, print_jso
 from deconv_legacy.errors import SizeError
 from deconv_legacy.layers import CropLayer, Layer, crop_offsets, maps_from_ancestors, path_between
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "describe", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     # sizes stay free: an offset that does not fit one size is to be compared, not refused
     shapes = {blob: (None, *shape[1:2], *(None,) * len(shape[2:])) for blob, shape in shapes.items()}
     net = build_net(spec, phase, input_shapes=shapes, path=args.net)
-    crops = [_describe(layer, net) for layer in net.spec.layer if layer.type == "Crop"]
+    crops = [describe(layer, net) for layer in net.spec.layer if layer.type == "Crop"]
     if args.json:
         print_json(crops)
     else:
@@ -56,7 +56,8 @@ def _assumed_inputs(spec: Any) -> dict[str, tuple[int, ...]]:
     return {top: (1, 1 if top in labels else 3, 1, 1) for top in tops}
 
 
-def _describe(spec: Any, net: BuiltNet) -> dict[str, Any]:
+def describe(spec: Any, net: BuiltNet) -> dict[str, Any]:
+    """A crop of a net with free sizes: its offset, derived and written, the least pad, and the ways behind it."""
     crop = net.layers[spec.name]
     assert isinstance(crop, CropLayer)
     source, like = crop.input_layers[0], crop.references[0]

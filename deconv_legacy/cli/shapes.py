@@ -22,7 +22,7 @@ from deconv_legacy.caffe import BuiltNet, build_net, read_net
 from deconv_legacy.cli._common import add_json, add_net, phase_number, print_json, print_table
 from deconv_legacy.layers import DeconvolutionLayer, Layer, PoolLayer, all_layers, maps_from_ancestors
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["Fields", "add_arguments", "describe", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
 def describe(net: BuiltNet) -> list[dict[str, Any]]:
     """A dict for each layer of the net, in its order; sizes must be known (``build_net(free=False)``)."""
     rows = []
-    fields = _Fields()
+    fields = Fields()
     for spec in net.spec.layer:
         layer = net.layers.get(spec.name)
         # a layer that only brings data has a layer of its own for each top
@@ -99,7 +99,7 @@ def _pooling_note(layer: PoolLayer) -> str:
     return "" if up == down else f"rounded up {_by(up)}, rounded down {_by(down)}"
 
 
-class _Fields:
+class Fields:
     """Receptive fields over all ways through a net, deconvolutions included."""
 
     def __init__(self) -> None:
@@ -123,6 +123,11 @@ class _Fields:
 
     def _size(self, order: Sequence[Layer], source: Layer, axis: int, cell: int) -> int:
         """How many cells of `source` one cell of the first layer of `order`, which runs backward, sees."""
+        first, last = self.span(order, source, axis, cell) or (0, -1)
+        return last - first + 1
+
+    def span(self, order: Sequence[Layer], source: Layer, axis: int, cell: int) -> tuple[int, int] | None:
+        """The first and the last of these cells, those of padding included."""
         spans = {order[0]: (cell, cell)}
         for node in order:
             if node is source or node not in spans:
@@ -134,8 +139,7 @@ class _Fields:
                 if parent is not None:
                     other = spans.get(parent, span)
                     spans[parent] = min(span[0], other[0]), max(span[1], other[1])
-        first, last = spans.get(source, (0, -1))
-        return last - first + 1
+        return spans.get(source)
 
     def _before(self, node: Layer, axis: int, first: int, last: int) -> tuple[int, int] | None:
         """The first and the last cell before `node` that its cells from `first` to `last` see."""
