@@ -11,7 +11,8 @@ import os
 import sys
 import warnings
 
-from deconv_legacy.engine import _blas
+from deconv_legacy.engine import _blas, _numpy2
+from deconv_legacy.errors import DeconvLegacyError
 
 __all__ = ["aesara", "have_compiler"]
 
@@ -25,6 +26,8 @@ class _OurWordsInstead(logging.Filter):
 
 
 def _import_aesara():
+    if _numpy2.found():
+        _numpy2.apply()
     first = "aesara" not in sys.modules
     before = os.environ.get("AESARA_FLAGS")
     if first and _blas.user_ldflags() is None:
@@ -44,7 +47,15 @@ def _import_aesara():
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
             warnings.filterwarnings("ignore", module=r"numpy\.distutils")
-            import aesara
+            try:
+                import aesara
+            except ModuleNotFoundError as error:
+                if error.name != "aesara":
+                    raise
+                raise DeconvLegacyError(
+                    'Aesara is not installed: pip install --no-deps "aesara==2.9.*" (by itself, since its '
+                    "pins exclude NumPy 2, which Python 3.13 needs)"
+                ) from None
             import aesara.tensor.nnet.abstract_conv
             import aesara.tensor.signal.pool
     finally:
@@ -54,6 +65,8 @@ def _import_aesara():
             os.environ.pop("AESARA_FLAGS", None)
         else:
             os.environ["AESARA_FLAGS"] = before
+    if _numpy2.found():
+        _numpy2.mend(aesara)
     # The user imported it first: only an absence is mended.
     if not first and not aesara.config.blas__ldflags and _blas.user_ldflags() is None:
         aesara.config.blas__ldflags = _blas.scipy_ldflags() or ""

@@ -1,0 +1,72 @@
+"""Aesara 2.9 on NumPy 2 and Python 3.13, which its last release knows nothing of.
+
+`apply` gives the ``numpy`` module the few names back that Aesara reads and NumPy 2 dropped; C code gets a header with
+those of NumPy 1. It runs only where NumPy 2 is found. Every library of the process sees the names: one that tells NumPy
+1 from 2 by such a name, rather than by ``numpy.__version__``, would be misled.
+
+Two Ops are left to Aesara's NumPy code: scan (its C extension is Cython for NumPy 1), and increments at a vector of
+indices. Complex numbers in C code are not supported.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CXXFLAGS", "apply", "found", "mend"]
+
+_HEADER = Path(__file__).parent / "c" / "numpy2.h"
+
+CXXFLAGS = f"-include {_HEADER} -DNPY_TARGET_VERSION=NPY_2_0_API_VERSION"
+"""For g++: the names of NumPy 1, and fields of dtypes that NumPy shows only to code that names version 2."""
+
+
+def found() -> bool:
+    """Whether this is NumPy 2 or later."""
+    return int(np.__version__.split(".")[0]) >= 2
+
+
+class _Cast(dict):
+    """``np.cast[dtype](x)``."""
+
+    def __missing__(self, dtype: Any) -> Any:
+        return lambda x: np.asarray(x).astype(getattr(dtype, "dtype", dtype))
+
+
+def _obj2sctype(rep: Any, default: Any = None) -> Any:
+    try:
+        return np.dtype(rep).type
+    except TypeError:
+        return default
+
+
+def apply() -> None:
+    """Give ``numpy`` the names that Aesara reads, as far as it does not have them."""
+    names = {
+        "AxisError": np.exceptions.AxisError,
+        "ComplexWarning": np.exceptions.ComplexWarning,
+        "cast": _Cast(),
+        "obj2sctype": _obj2sctype,
+        "sctype2char": lambda dtype: np.dtype(dtype).char,
+    }
+    for name, value in names.items():
+        if name not in vars(np):
+            setattr(np, name, value)
+
+
+def mend(aesara: Any) -> None:
+    """After Aesara's import: the old place of NumPy's core without its warning at each use, NumPy code where
+    C code cannot be mended, and flags for g++."""
+    np.core = np._core  # type: ignore[attr-defined]
+
+    def no_c_code(*args: Any, **kwargs: Any) -> str:
+        raise NotImplementedError("its C code is for NumPy 1")
+
+    aesara.tensor.subtensor.AdvancedIncSubtensor1.c_code = no_c_code
+    sys.modules["aesara.scan.scan_perform_ext"] = None  # type: ignore[assignment] # scan takes it for not installed
+    flags = aesara.config.gcc__cxxflags
+    if CXXFLAGS not in flags:
+        aesara.config.gcc__cxxflags = f"{flags} {CXXFLAGS}".strip()
