@@ -34,5 +34,7 @@ MODULES = sorted(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
+    if name == "deconv_legacy.engine.jax":
+        pytest.importorskip("jax", reason="JAX is not installed")
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0

@@ -42,7 +42,7 @@ def _spread(x: Any, physical: tuple[Any, Any], logical: Any, last: bool) -> Any:
         raise ValueError("logical shapes need the shapes themselves: give image_shape and filter_shape in full")
     if tuple(logical) == tuple(physical):
         return x
-    places = []
+    places: list[Any] = [...]
     for p, n in zip(physical, logical, strict=True):
         step = -(-n // p)
         start = (n - p * step - 1 + step) % step if last else 0
