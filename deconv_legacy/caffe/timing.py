@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def _runs(net: Net) -> tuple[list[Callable[[], Any]], list[Callable[[], Any] | N
             backwards.append(None)
         elif node.host is not None:
             bottoms, tops = net._ends(node)
-            backwards.append(lambda n=node, b=bottoms, t=tops: n.host.backward(t, n.bottom_need, b))
+            backwards.append(partial(node.host.backward, tops, node.bottom_need, bottoms))
         else:
             backwards.append(_backward(net, node, data))
     return forwards, backwards

@@ -75,7 +75,7 @@ def _train(args: argparse.Namespace, param: Any, snapshot: str | None) -> int:
     solver.action = signals.take
     line = _Line(solver)
     solver.log = lambda text: line.write(log_line(text))
-    first, losses = solver.iter, []
+    first, losses = solver.iter, list[float]()
     solver.after_step += [losses.append, line.show]
     if snapshot:
         solver.log(f"Resuming from {snapshot}")
@@ -110,10 +110,11 @@ def newest_snapshot(prefix: str) -> str | None:
 
 
 class _Signals:
-    """Signals become what the solver is asked to do, at its next iteration."""
+    """Signals become what the solver is asked to do, at its next iteration; a second Ctrl-C before it ends at once."""
 
     def __init__(self, effects: dict[int, str]):
-        self.effects, self.asked = effects, None
+        self.effects = effects
+        self.asked: str | None = None
         self._before: dict[int, Any] = {}
 
     def take(self) -> str | None:
@@ -121,6 +122,8 @@ class _Signals:
         return asked
 
     def _note(self, number: int, frame: Any) -> None:
+        if number == signal.SIGINT and self.asked == "stop":
+            raise KeyboardInterrupt
         self.asked = self.effects[number]
 
     def __enter__(self) -> _Signals:
