@@ -183,7 +183,7 @@ def _flip(context: Context) -> Iterator[Change]:
 
 @_cause("channel order")
 def _channel_order(context: Context) -> Iterator[Change]:
-    w, layer = context.filters, context.layer
+    w = context.filters
     if context.reads_input:
         number = next(i for i, name in enumerate(context.stage.bottoms) if name in context.subject.inputs)
         array = context.bottoms[number]
@@ -192,12 +192,13 @@ def _channel_order(context: Context) -> Iterator[Change]:
                 "the three channels of the input are in the other order (RGB and BGR)",
                 bottoms=lambda b: [x[:, ::-1] if i == number else x for i, x in enumerate(b)],
             )
-    if w is None or not isinstance(layer, FILTERS):
+    if w is None:
         return
+    number = _filters_index(context)
     for axis, what in ((1, "second"), (0, "first")):
         if w.shape[axis] > 1:
             text = f"the channels on the {what} axis of its filters are in reverse order"
-            yield Change(text, {0: np.flip(w, axis)})
+            yield Change(text, {number: np.flip(w, axis)})
 
 
 @_cause("kernel layout")
@@ -210,7 +211,9 @@ def _layout(context: Context) -> Iterator[Change]:
                 yield Change("its matrix is transposed", {0: dense.T})
             yield Change("its matrix was read row by row in the other layout", {0: dense.reshape(dense.shape[::-1]).T})
         return
-    names = ("first", "second", "rows", "columns") if w.ndim == 4 else tuple(f"axis {i}" for i in range(w.ndim))
+    ends = {ConvolutionLayer: ("out", "in"), DeconvolutionLayer: ("in", "out")}
+    channels = next((names for cls, names in ends.items() if isinstance(context.layer, cls)), ("first", "second"))
+    names = (*channels, *("depth", "rows", "columns")[5 - w.ndim :])
     orders = [p for p in itertools.permutations(range(w.ndim)) if p != tuple(range(w.ndim))]
     number = _filters_index(context)
     # exchanged axes, which a square filter does not refuse
@@ -304,7 +307,7 @@ def _mean_and_scale(context: Context) -> Iterator[Change]:
         return
     number = next(i for i, name in enumerate(context.stage.bottoms) if name in context.subject.inputs)
     array = context.bottoms[number]
-    if array is None or array.dtype.kind != "f" or not isinstance(context.layer, (*FILTERS, DenseLayer)):
+    if array is None or array.dtype.kind != "f" or not any(p.ndim > 1 for p in context.params):
         return
     name = context.stage.bottoms[number]
 
@@ -416,7 +419,9 @@ def _bias(context: Context) -> Iterator[Change]:
     elif isinstance(layer, BatchNormLayer) or not params:
         return
     else:
-        number = next((i for i, v in enumerate(layer.params) if str(v.name).endswith((".bias", ".b", ".beta"))), -1)
+        endings = (".bias", ".b", ".beta", "_b", "_bias")
+        named = (i for i, v in enumerate(layer.params) if str(v.name).endswith(endings) or v.name in ("b", "bias"))
+        number = next(named, -1)
         if number < 0:
             return
         bias = params[number]

@@ -7,8 +7,11 @@ import pytest
 from kit_helpers import elsewhere, fcn8s, golden, image, normalized
 
 from deconv_legacy import fillers
+from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError
-from deconv_legacy.testing import CAUSES, Recording, bisect, record
+from deconv_legacy.testing import CAUSES, Recording, bisect, record, subject_of
+
+at = aesara.tensor
 
 MEAN = np.array([104.00699, 116.66877, 122.67892]).reshape(1, 3, 1, 1)
 
@@ -204,6 +207,28 @@ def test_digests_are_enough_up_to_the_first_difference(net, other_values):
     assert (result.first.layer, result.first.cause.name) == ("conv3_2", "filter flip")
     assert "conv3_3" in result.skipped and "score" in result.skipped
     assert "SHA-256 of the recorded parameter agrees" in result.first.cause.text
+
+
+def test_in_a_plain_graph_with_names():
+    """Theano's way: no layer classes, filters and biases are told by their shapes and names."""
+    x = at.tensor4("x", dtype="float32")
+    rng = np.random.default_rng(0)
+    w = aesara.shared(rng.standard_normal((4, 3, 3, 2)).astype("float32"), name="w")
+    b = aesara.shared(rng.standard_normal(4).astype("float32"), name="b")
+    hidden = at.nnet.conv2d(x, w) + b.dimshuffle("x", 0, "x", "x")
+    net = subject_of({"hidden": hidden, "y": at.tanh(hidden)}, backend="numpy")
+    recording = record(net, {"x": rng.standard_normal((1, 3, 6, 7)).astype("float32")})
+    assert bisect(recording, net).ok
+    for variable, change, cause in (
+        (w, lambda v: v[:, :, ::-1, ::-1], "filter flip"),
+        (w, lambda v: v[:, ::-1], "channel order"),
+        (w, lambda v: v.transpose(2, 3, 1, 0).reshape(v.shape), "kernel layout"),
+        (b, lambda v: v[::-1], "bias shape"),
+    ):
+        kept = variable.get_value()
+        variable.set_value(np.ascontiguousarray(change(kept)))
+        assert found(recording, net) == ("hidden", cause)
+        variable.set_value(kept)
 
 
 def test_an_unknown_fault_is_named_as_such(net):
