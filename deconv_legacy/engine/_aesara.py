@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 
-from deconv_legacy.engine import _blas, _numpy2
+from deconv_legacy.engine import _blas_flags, _numpy2
 from deconv_legacy.errors import DeconvLegacyError
 
 __all__ = ["aesara", "have_compiler"]
@@ -30,8 +30,8 @@ def _import_aesara():
         _numpy2.apply()
     first = "aesara" not in sys.modules
     before = os.environ.get("AESARA_FLAGS")
-    if first and _blas.user_ldflags() is None:
-        ldflags = _blas.scipy_ldflags()
+    if first and _blas_flags.user_ldflags() is None:
+        ldflags = _blas_flags.scipy_ldflags()
         if ldflags is None and sys.version_info >= (3, 12):
             ldflags = ""  # Aesara's own search cannot run there
         if ldflags is not None:
@@ -68,8 +68,8 @@ def _import_aesara():
     if _numpy2.found():
         _numpy2.mend(aesara)
     # The user imported it first: only an absence is mended.
-    if not first and not aesara.config.blas__ldflags and _blas.user_ldflags() is None:
-        aesara.config.blas__ldflags = _blas.scipy_ldflags() or ""
+    if not first and not aesara.config.blas__ldflags and _blas_flags.user_ldflags() is None:
+        aesara.config.blas__ldflags = _blas_flags.scipy_ldflags() or ""
     return aesara
 
 

@@ -11,19 +11,18 @@ that compiled code neither names a library nor depends on a virtual environment.
 
 from __future__ import annotations
 
-import configparser
 import ctypes
 import ctypes.util
 import functools
-import os
-import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Blas", "addresses", "find", "scipy_ldflags", "user_ldflags"]
+from deconv_legacy.engine._aesara import aesara
+from deconv_legacy.engine._blas_flags import scipy_openblas
+
+__all__ = ["Blas", "addresses", "find"]
 
 
 @dataclass(frozen=True)
@@ -36,44 +35,6 @@ class Blas:
     dgemm: int
     get_threads: int
     set_threads: int
-
-
-def user_ldflags() -> str | None:
-    """``blas__ldflags`` as the user set it in AESARA_FLAGS or a .aesararc file; None when nowhere."""
-    splitter = shlex.shlex(os.environ.get("AESARA_FLAGS", ""), posix=True)
-    splitter.whitespace = ","
-    splitter.whitespace_split = True
-    flags = dict(item.strip().split("=", 1) for item in splitter if "=" in item)
-    if "blas__ldflags" in flags:
-        return flags["blas__ldflags"]
-    files = os.environ.get("AESARARC", "~/.aesararc").split(os.pathsep)
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(os.path.expanduser(name) for name in files)
-    except configparser.Error:
-        return None  # Aesara reports a broken file itself
-    for section, key in (("blas", "ldflags"), ("global", "blas__ldflags")):
-        if parser.has_option(section, key):
-            return parser.get(section, key)
-    return None
-
-
-def _scipy_openblas() -> Path | None:
-    """The OpenBLAS inside scipy's wheel (Linux layout), found without importing scipy."""
-    for entry in sys.path:
-        for pattern in ("libopenblas*.so*", "libscipy_openblas*.so*"):
-            for path in sorted(Path(entry or ".", "scipy.libs").glob(pattern)):
-                return path.resolve()
-    return None
-
-
-def scipy_ldflags() -> str | None:
-    """Flags that link Aesara's own Ops with scipy's OpenBLAS; None where its names or its path do not allow it."""
-    path = _scipy_openblas()
-    # scipy >= 1.13 prefixes the symbols, which Aesara's code does not know; its flags are split at blanks
-    if path is None or path.name.startswith("libscipy_") or any(c in str(path) for c in " ,'\"\t"):
-        return None
-    return f"-L{path.parent} -l:{path.name}"
 
 
 def _library_of(ldflags: str) -> str | None:
@@ -139,10 +100,8 @@ def _from_cython() -> Blas:
 @functools.cache
 def find() -> Blas:
     """The BLAS that the engine's Ops call."""
-    from deconv_legacy.engine._aesara import aesara
-
     path = _library_of(aesara.config.blas__ldflags)
-    openblas = _scipy_openblas() if path is None else None
+    openblas = scipy_openblas() if path is None else None
     for candidate in (path, None if openblas is None else str(openblas)):
         if candidate and (blas := _from_library(candidate)):
             return blas

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deconv_legacy import geometry
-from deconv_legacy.engine import _explain, _taps
+from deconv_legacy.engine import _shapes, _taps
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine._cop import EngineOp, as_float_tensor, as_size_vector, common_dtype, static_sizes
 from deconv_legacy.errors import SizeError
@@ -102,10 +102,10 @@ class _ConvOp(EngineOp):
 
     def _check(self, x_shape, w_shape, y_shape):
         """What is known of the three shapes must agree."""
-        _explain.check_shapes(self, x_shape, w_shape, y_shape)
+        _shapes.check_shapes(self, x_shape, w_shape, y_shape)
 
     def _as_sizes(self, vector):
-        _explain.check_length(self, vector)
+        _shapes.check_length(self, vector)
         return tuple(int(n) for n in vector)
 
     def _sibling(self, cls):
@@ -195,7 +195,7 @@ class FusedConv(_ConvOp):
 
     def perform(self, node, inputs, output_storage, params=None):
         x, w, b = inputs
-        _explain.check_bias(self, w.shape, b.shape)
+        _shapes.check_bias(self, w.shape, b.shape)
         self._sibling(Conv).perform(node, [x, w], output_storage)
         y = output_storage[0][0]
         y += b.reshape(-1, *(1,) * self.ndim)

@@ -141,11 +141,12 @@ class SoftmaxLoss(_SoftmaxLossOp):
         return SoftmaxLossGradient(**{name: getattr(self, name) for name in self.__props__})(scores, labels, g)
 
     def L_op(self, inputs, outputs, gradients):
-        return [self._gradient(*inputs, gradients[0]), aesara.gradient.DisconnectedType()()]
+        scores, labels = inputs
+        return [self._gradient(scores, labels, gradients[0]), aesara.gradient.DisconnectedType()()]
 
     def R_op(self, inputs, eval_points):
-        v = eval_points[0]
-        return [None if v is None else at.sum(self._gradient(*inputs, 1.0) * v)]
+        (scores, labels), v = inputs, eval_points[0]
+        return [None if v is None else at.sum(self._gradient(scores, labels, 1.0) * v)]
 
 
 class SoftmaxLossGradient(_SoftmaxLossOp):

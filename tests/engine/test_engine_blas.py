@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from deconv_legacy.engine import _blas
+from deconv_legacy.engine import _blas, _blas_flags
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def settings(monkeypatch, tmp_path):
 )
 def test_user_ldflags(settings, flags, text, expected):
     settings(flags, text)
-    assert _blas.user_ldflags() == expected
+    assert _blas_flags.user_ldflags() == expected
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_scipy_ldflags(monkeypatch, tmp_path, name, flags):
     path.parent.mkdir(parents=True)
     path.touch()
     monkeypatch.setattr("sys.path", [str(tmp_path / name.split("/")[0])])
-    assert _blas.scipy_ldflags() == (flags and flags.format(tmp_path))
+    assert _blas_flags.scipy_ldflags() == (flags and flags.format(tmp_path))
 
 
 def test_libraries_by_their_flags():
@@ -69,7 +69,7 @@ def test_libraries_by_their_flags():
     assert _blas._library_of("") is None
 
 
-WHEEL = _blas._scipy_openblas()
+WHEEL = _blas_flags.scipy_openblas()
 SOURCES = {"found": _blas.find, "cython": _blas._from_cython}
 if WHEEL is not None:
     SOURCES["wheel"] = lambda: _blas._from_library(str(WHEEL))

@@ -120,7 +120,7 @@ def test_aesara_imported_first():
         for backend in (None, "numpy"):
             check(engine.compile([x, w], outputs, backend=backend, progress=False))
         # what Aesara found stands; an absence is mended
-        assert aesara.config.blas__ldflags == (flags or engine._blas.scipy_ldflags() or "")
+        assert aesara.config.blas__ldflags == (flags or engine._blas_flags.scipy_ldflags() or "")
     """
     run(before, COMPUTE, after)
 
@@ -143,7 +143,7 @@ def test_without_flags_for_blas(library):
     code = f"""
         assert aesara.config.blas__ldflags == ""
         if {library!r} == "cython":
-            engine._blas._scipy_openblas = lambda: None
+            engine._blas.scipy_openblas = lambda: None
             assert "cython" in engine._blas.find().name
         check(engine.compile([x, w], outputs, progress=False))
     """

@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from deconv_legacy import geometry
-from deconv_legacy.engine import _explain
+from deconv_legacy.engine import _shapes
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 from deconv_legacy.engine.jax._import import jax
 from deconv_legacy.engine.jax._pointwise import rectify
@@ -59,7 +59,7 @@ def _pads(op: Any, size: Ints, kernel: Ints) -> Any:
 
 
 def _forward(op: Any, x: Any, w: Any) -> Any:
-    _explain.check_shapes(op, x.shape, w.shape, None)
+    _shapes.check_shapes(op, x.shape, w.shape, None)
     pads = _pads(op, x.shape[2:], w.shape[2:])
     return _convolve(op, x, _turned(op, w), op.stride, pads, op.dilation)
 
@@ -72,7 +72,7 @@ def conv(op, node):
 @register(FusedConv)
 def fused_conv(op, node):
     def convolve(x, w, b):
-        _explain.check_bias(op, w.shape, b.shape)
+        _shapes.check_bias(op, w.shape, b.shape)
         y = _forward(op, x, w) + b.reshape(-1, *(1,) * op.ndim)
         return rectify(y) if op.relu else y
 
@@ -83,9 +83,9 @@ def fused_conv(op, node):
 def conv_input_gradient(op, node):
     def deconvolve(w, y, size):
         size = sizes_of(size, 2)
-        _explain.check_length(op, size)
+        _shapes.check_length(op, size)
         shape = (y.shape[0], w.shape[1] * op.groups, *size)
-        _explain.check_shapes(op, shape, w.shape, y.shape)
+        _shapes.check_shapes(op, shape, w.shape, y.shape)
         if 0 in shape or 0 in y.shape:
             return jnp.zeros(shape, y.dtype)
         kernel = w.shape[2:]
@@ -167,9 +167,9 @@ def _by_phases(op: Any, w: Any, y: Any, size: Ints, before: Ints) -> Any:
 def conv_weight_gradient(op, node):
     def gradient(x, y, kernel):
         kernel = sizes_of(kernel, 2)
-        _explain.check_length(op, kernel)
+        _shapes.check_length(op, kernel)
         shape = (y.shape[1], x.shape[1] // op.groups, *kernel)
-        _explain.check_shapes(op, x.shape, shape, y.shape)
+        _shapes.check_shapes(op, x.shape, shape, y.shape)
         if 0 in x.shape or 0 in y.shape:
             return jnp.zeros(shape, x.dtype)
         pads = _pads(op, x.shape[2:], kernel)
