@@ -9,15 +9,7 @@ from deconv_legacy.engine._aesara import aesara, have_compiler
 from deconv_legacy.engine._blas import Blas
 from deconv_legacy.engine._blas import find as find_blas
 from deconv_legacy.engine._device import to_host
-from deconv_legacy.engine.compile import (
-    BACKENDS,
-    HOW_TO_INSTALL,
-    PRECISIONS,
-    NoCompilerWarning,
-    check_backend,
-    compile,
-    gpu_backend,
-)
+from deconv_legacy.engine.compile import compile, gpu_backend
 from deconv_legacy.engine.convolution import (
     Conv,
     ConvInputGradient,
@@ -28,6 +20,7 @@ from deconv_legacy.engine.convolution import (
 )
 from deconv_legacy.engine.crop import crop
 from deconv_legacy.engine.lrn import lrn_across, lrn_within
+from deconv_legacy.engine.modes import BACKENDS, HOW_TO_INSTALL, PRECISIONS, NoCompilerWarning, check_backend
 from deconv_legacy.engine.pooling import average_pool, max_pool, max_pool_with_mask
 from deconv_legacy.engine.relu import relu
 from deconv_legacy.engine.resize import linear_resize, nearest_resize

@@ -156,7 +156,9 @@ class Conv(_ConvOp):
 
     def infer_shape(self, fgraph, node, shapes):
         (x, w) = shapes
-        return [(x[0], w[0], *self._symbolic_out_sizes(x[2:], w[2:]))]
+        # numbers where they are known: fewer nodes to fold
+        kernel = [symbol if n is None else n for n, symbol in zip(node.inputs[1].type.shape, w, strict=True)][2:]
+        return [(x[0], w[0], *self._symbolic_out_sizes(x[2:], kernel))]
 
     def L_op(self, inputs, outputs, gradients):
         x, w = inputs

@@ -5,6 +5,7 @@ Registered when the package is imported, under the name ``deconv_legacy``; a mod
 
 from __future__ import annotations
 
+from deconv_legacy.engine import sizes
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 from deconv_legacy.engine.relu import Relu
@@ -145,3 +146,4 @@ def register() -> None:
         "deconv_legacy",
         position=48.5,  # after all algebra, before Aesara fuses elementwise Ops (49)
     )
+    sizes.register(optdb)

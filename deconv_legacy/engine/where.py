@@ -6,6 +6,7 @@ place; so the layer is also in the backtrace that Aesara prints.
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.errors import SizeError
 
 __all__ = ["LocatingFunction", "located", "mark"]
+
+types = aesara.compile.function.types
+Function: Any = types.Function
 
 _FILE = "<layer>"  # in a trace, what stands where others have their file
 
@@ -46,7 +50,7 @@ def located(error: Exception, trace: Sequence[Sequence[tuple[Any, ...]]]) -> Siz
     return cause.at(" and ".join(layers))
 
 
-class LocatingFunction(aesara.compile.function.types.Function):  # type: ignore[misc,name-defined]
+class LocatingFunction(Function):
     """Aesara's compiled function; what it raises about sizes says in which layer."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -59,3 +63,6 @@ class LocatingFunction(aesara.compile.function.types.Function):  # type: ignore[
             if found is None:
                 raise
             raise found from error
+
+
+copyreg.pickle(LocatingFunction, types._pickle_Function)  # Aesara registers its own class only

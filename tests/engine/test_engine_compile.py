@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import pickle
 import time
 
 import numpy as np
@@ -10,9 +11,10 @@ from engine_helpers import BACKENDS, aesara, at
 
 from deconv_legacy import engine, reference
 from deconv_legacy.engine import NoCompilerWarning, compile
-from deconv_legacy.engine.compile import mode_of
 from deconv_legacy.engine.convolution import FusedConv
+from deconv_legacy.engine.modes import mode_of
 
+modes = importlib.import_module("deconv_legacy.engine.modes")
 module = importlib.import_module("deconv_legacy.engine.compile")  # the package's attribute is the function
 DebugMode = importlib.import_module("aesara.compile.debugmode").DebugMode
 
@@ -58,8 +60,8 @@ def test_backend_and_mode():
 
 
 def test_without_a_compiler_one_warning(monkeypatch):
-    monkeypatch.setattr(module, "have_compiler", lambda: False)
-    monkeypatch.setattr(module, "_warned", False)
+    monkeypatch.setattr(modes, "have_compiler", lambda: False)
+    monkeypatch.setattr(modes, "_warned", False)
     x = at.dvector("x")
     with pytest.warns(NoCompilerWarning, match="g\\+\\+") as record:
         compile([x], engine.relu(x))
@@ -117,3 +119,32 @@ def test_contract_of_aesara():
     arrays = [rng.standard_normal(shape) for shape in ((2, 3, 7, 6), (4, 3, 3, 2), (2, 4, 3, 7), (4,))]
     expected = reference.conv(*arrays[:2], (2, 1), ((0, 1), (2, 0)))
     np.testing.assert_allclose(f(*arrays)[1], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(not engine.have_compiler(), reason="needs a C++ compiler")
+def test_arithmetic_of_sizes_is_not_compiled(monkeypatch):
+    """What a net of any image size needs of C: the Ops of its layers, and what is elementwise on images."""
+    compiled = []
+    cmodule = importlib.import_module("aesara.link.c.cmodule")
+    find = cmodule.ModuleCache.module_from_key
+
+    def note(cache, key, lnk=None):
+        compiled.extend(type(node.op).__name__ for node in lnk.fgraph.apply_nodes)
+        return find(cache, key, lnk)
+
+    monkeypatch.setattr(cmodule.ModuleCache, "module_from_key", note)
+    x, w, u = at.ftensor4("x"), np.ones((3, 2, 3, 2), "float32"), np.ones((3, 1, 5, 4), "float32")
+    y = engine.max_pool(engine.relu(engine.conv(x, w, border_mode=1, stride=(2, 1))), 2, rounding="caffe")
+    y = engine.conv_input_gradient(u, y, [4 * y.shape[2] + 1, y.shape[3] * 4], stride=4)
+    y = engine.crop(y, (x.shape[2] - 1, x.shape[3] - 3), 2, [1, y.shape[3] - x.shape[3]])
+    y = engine.same_sizes(x[:, :1, 1:, 3:], y) * at.cast(y.shape[2], "float32")
+    shapes = at.stack([x.shape[2] % 4, at.maximum(x.shape[3] // 3, 2)])
+    function = compile([x], [y, shapes, y.shape[3] * 2])
+    assert sorted(set(compiled)) == ["Conv", "ConvInputGradient", "Elemwise", "MaxPool", "Relu"]
+    assert compiled.count("Elemwise") == 2  # the product, and the cast
+    image = np.random.default_rng(0).standard_normal((2, 2, 11, 14)).astype("float32")
+    for value, expected in zip(
+        function(image), compile([x], [y, shapes, y.shape[3] * 2], backend="numpy")(image), strict=True
+    ):
+        np.testing.assert_allclose(value, expected, rtol=2e-6, atol=1e-5)
+    assert pickle.loads(pickle.dumps(function))(image)[2] == function(image)[2]

@@ -101,7 +101,7 @@ def test_import_changes_nothing_else():
         print(str(aesara.config) == config, np.geterr() == errors, np.random.get_state()[1].tolist() == random)
         print("aliases:", *(n for n in set(sys.modules) - modules if n.split(".")[0] in ("theano", "caffe", "lasagne")))
     """
-    rewrites = ["rewrites:", "deconv_legacy_convolutions", "deconv_legacy_fusion"]
+    rewrites = ["rewrites:", "deconv_legacy_convolutions", "deconv_legacy_fusion", "deconv_legacy_sizes"]
     assert run(code) == ["changed:", *rewrites, *["True"] * 3, "aliases:"]
 
 

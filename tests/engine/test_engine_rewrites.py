@@ -6,8 +6,8 @@ from engine_helpers import BACKENDS, aesara, at, tensors
 
 from deconv_legacy import engine, geometry, reference
 from deconv_legacy.engine import Conv, ConvInputGradient, ConvWeightGradient
-from deconv_legacy.engine.compile import mode_of
 from deconv_legacy.engine.convolution import FusedConv
+from deconv_legacy.engine.modes import mode_of
 from deconv_legacy.engine.relu import Relu
 
 nnet = aesara.tensor.nnet

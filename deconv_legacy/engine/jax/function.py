@@ -15,10 +15,10 @@ from aesara.compile.function.types import FunctionMaker
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine._device import LOCK, keep, send
-from deconv_legacy.engine.compile import mode_of
 from deconv_legacy.engine.jax import _aesara_ops, _convolution, _pointwise, _pooling  # noqa: F401 they register
 from deconv_legacy.engine.jax._import import device_of, jax, with_64_bits
 from deconv_legacy.engine.jax.translate import DataDependentError, run
+from deconv_legacy.engine.modes import mode_of
 from deconv_legacy.errors import DeconvLegacyError
 
 __all__ = ["DeviceMemoryError", "JaxFunction", "rewritten"]

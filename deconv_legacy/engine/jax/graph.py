@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy.engine._aesara import aesara
-from deconv_legacy.engine.compile import PRECISIONS
 from deconv_legacy.engine.jax._import import device_of, jax, with_64_bits
 from deconv_legacy.engine.jax.function import RandomType, rewritten
 from deconv_legacy.engine.jax.translate import run
+from deconv_legacy.engine.modes import PRECISIONS
 from deconv_legacy.errors import MismatchError
 
 __all__ = ["JaxGraph", "as_jax"]
