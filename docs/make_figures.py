@@ -1,4 +1,4 @@
-"""Draws the figures of these pages with the package's own geometry: ``pip install matplotlib``, then
+"""Draws the figures of these pages with the package's own code: ``pip install matplotlib``, then
 ``python docs/make_figures.py`` writes docs/figures/*.png."""
 
 from __future__ import annotations
@@ -155,8 +155,59 @@ def segment() -> None:
     sheet.resize((sheet.width * 3 // 4, sheet.height * 3 // 4), Image.Resampling.LANCZOS).save(FOLDER / "segment.png")
 
 
+def explain_deconv() -> None:
+    """`deconv-legacy explain deconv`: which inputs reach each output."""
+    from deconv_legacy.cli import main
+
+    rule = ("--input", "4", "--kernel", "3", "--stride", "2", "--pad", "1")
+    main(["explain", "deconv", *rule, "--out", str(FOLDER / "explain_deconv.png"), "--json"])
+
+
+def receptive_field() -> None:
+    """`deconv-legacy explain net.prototxt`: what a pixel of FCN-8s sees of the example photograph."""
+    from deconv_legacy.cli import main
+
+    root = Path(__file__).parent.parent
+    net = root / "tests" / "data" / "caffe" / "nets" / "fcn8s" / "deploy.prototxt"
+    photo, out = root / "examples" / "photo.png", FOLDER / "receptive_field.png"
+    main(["explain", str(net), "--photo", str(photo), "--pixel", "60,120", "--out", str(out), "--json"])
+
+
+def off_by_one() -> None:
+    """The error of the packaged net's scores where the last crop is one row and one column off."""
+    from PIL import Image
+
+    from deconv_legacy.caffe import parse_net
+    from deconv_legacy.cli import _images, segment
+    from deconv_legacy.testing import caffe_subject, compare, record
+    from deconv_legacy.testing.report import error_map, heat
+
+    text = (segment.MODEL / "deploy.prototxt").read_text()
+    weights = segment.MODEL / "weights.caffemodel"
+    photo = _images.read_photo(Path(__file__).parent.parent / "examples" / "photo.png")
+    data = {"data": segment.blob_of(photo, np.array(segment.CAFFE_MEAN))}
+    right = caffe_subject(parse_net(text), weights)
+    last = right.stages[-1].layer.offset[0]
+    wrong = caffe_subject(parse_net(text.replace(f"offset: {last}", f"offset: {last + 1}")), weights)
+    name = right.outputs[0]
+    recordings = [record(net, data, blobs=[name], full_bytes=1 << 28) for net in (right, wrong)]
+    assert not compare(*recordings).ok
+    plane, _ = error_map(*(recording[name] for recording in recordings))
+    Image.fromarray(np.concatenate([photo, heat(plane)], axis=1)).save(FOLDER / "off_by_one.png")
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for draw in (pad_100, crop_offset, ambiguous_sizes, checkerboard, segment):
+    figures = (
+        pad_100,
+        crop_offset,
+        ambiguous_sizes,
+        checkerboard,
+        segment,
+        explain_deconv,
+        receptive_field,
+        off_by_one,
+    )
+    for draw in figures:
         draw()
         print(FOLDER / f"{draw.__name__}.png")
