@@ -12,6 +12,7 @@ import deconv_legacy.caffe
 import deconv_legacy.engine
 import deconv_legacy.layers
 import deconv_legacy.networks
+import deconv_legacy.testing
 import deconv_legacy.training
 
 # geometry, reference and fillers have theirs run beside their tests, the readers of Caffe's files here
@@ -20,6 +21,7 @@ PACKAGES = (
     deconv_legacy.engine,
     deconv_legacy.layers,
     deconv_legacy.networks,
+    deconv_legacy.testing,
     deconv_legacy.training,
 )
 MODULES = sorted(

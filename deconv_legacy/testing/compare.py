@@ -69,7 +69,8 @@ class Comparison:
         """One sentence."""
         counts = {v: sum(m.verdict == v for m in self.blobs) for v in ("same", "within")}
         bad = [m for m in self.blobs if not m.ok]
-        parts = [f"{len(self.blobs)} blobs: {counts['same']} the same bit for bit, {counts['within']} within tolerance"]
+        same = f"{counts['same']} the same bit for bit, {counts['within']} within tolerance"
+        parts = [f"{len(self.blobs)} blobs: {same}"] if self.blobs else []
         if bad:
             parts.append(f"{len(bad)} differ, first {bad[0].name!r}")
         for what, measures in (("gradients", self.gradients), ("parameters", self.params)):
@@ -78,7 +79,7 @@ class Comparison:
                 parts.append(f"{len(wrong)} of {len(measures)} {what} differ, first {wrong[0].name!r}")
         if self.settings:
             parts.append(f"{len(self.settings)} layers are written differently, first {self.settings[0]}")
-        return "; ".join(parts)
+        return "; ".join(parts) or "all the same"
 
     def table(self, everything: bool = False) -> str:
         """As text: the blobs that differ and the one before, or all."""

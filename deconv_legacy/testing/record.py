@@ -80,7 +80,7 @@ def record(
     >>> net = fcn32s(3, 1 / 64, stages=((2,), (2,), (2,), (2,), (2,)), rng=0)
     >>> golden = record(net, {"data": np.ones((1, 3, 9, 8), "float32")}, backend="numpy")
     >>> golden["score"].shape, golden.outputs, len(golden.blobs)
-    ((1, 3, 9, 8), ['score'], 23)
+    ((1, 3, 9, 8), ['score'], 24)
     """
     subject = subject_of(net, backend=backend)
     unknown = [name for name in inputs if name not in subject.inputs]

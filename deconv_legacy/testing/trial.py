@@ -50,16 +50,15 @@ class Result:
 class Bench:
     """Tries layers; what is compiled for one serves all others with the same settings.
 
-        Examples
-        --------
-        >>> from deconv_legacy.errors import DeconvLegacyError
-    from deconv_legacy.layers import ConvolutionLayer, InputLayer
-        >>> conv = ConvolutionLayer(InputLayer((None, 3, None, None)), (4, 3, 3, 5), 2, 1, rng=0)
-        >>> bench = Bench()
-        >>> [result.ok for result in bench.values(conv, backends=["numpy"])]
-        [True, True]
-        >>> all(result.ok for result in bench.gradients(conv, backends=["numpy"]))
-        True
+    Examples
+    --------
+    >>> from deconv_legacy.layers import InputLayer
+    >>> conv = ConvolutionLayer(InputLayer((None, 3, None, None)), (4, 3, 3, 5), 2, 1, rng=0)
+    >>> bench = Bench()
+    >>> [result.ok for result in bench.values(conv, backends=["numpy"])]
+    [True, True]
+    >>> all(result.ok for result in bench.gradients(conv, backends=["numpy"]))
+    True
     """
 
     def __init__(self) -> None:
