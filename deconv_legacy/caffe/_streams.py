@@ -76,8 +76,13 @@ def collect(nets: Iterable[Net], starts: Iterable[dict[str, dict[str, Any]]]) ->
     """The streams of the process and of the nets, for JSON; `starts` are their `layer_values` when they were made."""
     saved = []
     for net, start in zip(nets, starts, strict=True):
+        always = {node.name: getattr(node.host, "positions", ()) for node in net._nodes}
         changed = {
-            layer: {name: value for name, value in values.items() if start.get(layer, {}).get(name) != value}
+            layer: {
+                name: value
+                for name, value in values.items()
+                if name in always[layer] or isinstance(value, dict) or start.get(layer, {}).get(name) != value
+            }
             for layer, values in layer_values(net).items()
         }
         saved.append({"random": net._random.bit_generator.state, "layers": {k: v for k, v in changed.items() if v}})

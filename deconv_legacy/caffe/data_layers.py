@@ -69,6 +69,8 @@ class SegDataLayer(Layer):
     splits: ClassVar[str]
     """Where the list of a split lies, from the folders and the split."""
     top_names: Sequence[str] = ("data", "label")
+    positions = ("idx",)
+    """Attributes that a solver's snapshot keeps."""
 
     def setup(self, bottom, top):
         params = param_dict(self.param_str)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,8 @@ class _DataLayer(Layer):
     """What those that bring data share."""
 
     _tops: int | None = 2
+    positions: tuple[str, ...] = ("position",)
+    """Attributes that a solver's snapshot keeps."""
 
     def setup(self, bottom, top):
         spec = self.layer_param
@@ -106,6 +107,7 @@ class _MemoryData(_DataLayer):
 
 class _HDF5Data(_DataLayer):
     _tops = None
+    positions = ("order", "file", "rows", "row")
 
     def open(self, top):
         spec, param = self.layer_param, self.layer_param.hdf5_data_param
@@ -114,10 +116,12 @@ class _HDF5Data(_DataLayer):
         self.files = Path(param.source).read_text().split()
         if not self.files:
             raise FileFormatError(f"layer {self.where}: it names no HDF5 file", path=param.source)
-        self.rows = self._rows()
-        self.first = next(self.rows)
-        for blob, row in zip(top, self.first, strict=True):
-            blob.reshape(param.batch_size, *row.shape)
+        self.order, self.file = np.arange(len(self.files)), 0
+        self.rows, self.row = np.arange(0), 0
+        self.read: tuple[int, list[np.ndarray]] = (-1, [])
+        self._begin(shuffle_files=True)
+        for blob, array in zip(top, self._arrays(), strict=True):
+            blob.reshape(param.batch_size, *array.shape[1:])
 
     def _read(self, file: str) -> list[np.ndarray]:
         names = list(self.layer_param.top)
@@ -134,28 +138,39 @@ class _HDF5Data(_DataLayer):
                 )
         return arrays
 
-    def _rows(self) -> Iterator[tuple[np.ndarray, ...]]:
-        shuffle, order, arrays = self.layer_param.hdf5_data_param.shuffle, np.arange(len(self.files)), None
-        while True:
-            if shuffle:
-                self.rng.shuffle(order)
-            for number in order:
-                if arrays is None or len(self.files) > 1:  # one file is read once
-                    arrays = self._read(self.files[number])
-                rows = self.rng.permutation(len(arrays[0])) if shuffle else range(len(arrays[0]))
-                for row in rows:
-                    yield tuple(array[row] for array in arrays)
+    def _arrays(self) -> list[np.ndarray]:
+        """Those of the file that is being read; one file is read once."""
+        number = int(self.order[self.file])
+        if self.read[0] != number:
+            self.read = number, self._read(self.files[number])
+        return self.read[1]
+
+    def _begin(self, shuffle_files: bool) -> None:
+        shuffle = self.layer_param.hdf5_data_param.shuffle
+        if shuffle and shuffle_files:
+            self.rng.shuffle(self.order)
+        count = len(self._arrays()[0])
+        self.rows, self.row = self.rng.permutation(count) if shuffle else np.arange(count), 0
+
+    def _next(self) -> list[np.ndarray]:
+        if self.row == len(self.rows):
+            self.file = (self.file + 1) % len(self.files)
+            self._begin(shuffle_files=self.file == 0)
+        row = self.rows[self.row]
+        self.row += 1
+        return [array[row] for array in self._arrays()]
 
     def forward(self, bottom, top):
         for item in range(self.layer_param.hdf5_data_param.batch_size):
-            row, self.first = self.first, next(self.rows)
-            for blob, values in zip(top, row, strict=True):
+            for blob, values in zip(top, self._next(), strict=True):
                 if values.shape != blob.dims[1:]:
                     raise SizeError(f"a row of shape {values.shape} for a blob of {blob.dims}", where=self.where)
                 blob.data[item] = values
 
 
 class _ImageData(_DataLayer):
+    positions = ("order", "position")
+
     def open(self, top):
         param = self.layer_param.image_data_param
         self.need(
@@ -165,17 +180,21 @@ class _ImageData(_DataLayer):
         self.lines = [_path_and_label(line) for line in _lines(param.source)]
         if not self.lines:
             raise FileFormatError(f"layer {self.where}: the list of images is empty", path=param.source)
+        self.order = np.arange(len(self.lines))
         if param.shuffle:
-            self.rng.shuffle(self.lines)
+            self.rng.shuffle(self.order)
         self.position = int(self.rng.integers(param.rand_skip)) if param.rand_skip else 0
         self.need(self.position < len(self.lines), f"not enough points to skip: {len(self.lines)} images")
         self.transform = DataTransformer(self.layer_param, self.rng)
         top[0].reshape(param.batch_size, *self.transform.shape(self._image()))
         top[1].reshape(param.batch_size)
 
+    def _line(self) -> tuple[str, int]:
+        return self.lines[self.order[self.position]]
+
     def _image(self) -> np.ndarray:
         param = self.layer_param.image_data_param
-        path = param.root_folder + self.lines[self.position][0]
+        path = param.root_folder + self._line()[0]
         try:
             return read_image(path, param.is_color, param.new_height, param.new_width)
         except (OSError, FileFormatError) as error:
@@ -193,16 +212,16 @@ class _ImageData(_DataLayer):
                 top[0].reshape(param.batch_size, *shape)
             elif shape != top[0].dims[1:]:
                 raise SizeError(
-                    f"image {self.lines[self.position][0]!r} gives {shape} in a batch of {top[0].dims[1:]}",
+                    f"image {self._line()[0]!r} gives {shape} in a batch of {top[0].dims[1:]}",
                     where=self.where,
                 )
             top[0].data[item] = self.transform(image)
-            top[1].data[item] = self.lines[self.position][1]
+            top[1].data[item] = self._line()[1]
             self.position += 1
             if self.position == len(self.lines):
                 self.position = 0
                 if param.shuffle:
-                    self.rng.shuffle(self.lines)
+                    self.rng.shuffle(self.order)
 
 
 def _lines(path: str) -> list[str]:

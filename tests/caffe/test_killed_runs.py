@@ -128,3 +128,51 @@ def test_killed_and_restored(tmp_path, kind, form):
 
     states = sorted((tmp_path / "killed").glob("s_iter_*.solverstate*"))
     assert len(states) == 14 and all(read_solverstate(path).iter for path in states)
+
+
+@pytest.mark.parametrize("batches", [0, 1, 7])
+def test_data_layers_go_on_where_they_stood(tmp_path, monkeypatch, batches):
+    """HDF5Data and ImageData, shuffled, over several files, and a data set's layer: as many batches as it takes."""
+    import h5py
+    import numpy as np
+    from segmentation_data import picture, save_image, voc
+
+    from deconv_legacy import caffe
+    from deconv_legacy.caffe import _streams
+
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        with h5py.File(f"{number}.h5", "w") as file:
+            file["x"] = rng.normal(size=(4 + number, 2)).astype(np.float32)
+    Path("list.txt").write_text("0.h5\n1.h5\n2.h5\n")
+    for number in range(5):
+        save_image(tmp_path / f"{number}.png", picture("a_1") // (number + 1))
+    Path("images.txt").write_text("".join(f"{number}.png {number}\n" for number in range(5)))
+    voc(tmp_path / "VOC")
+    mean = {"voc_dir": "VOC", "split": "train", "mean": (1, 2, 3)}
+    text = f"""
+        layer {{ name: "h" type: "HDF5Data" top: "x"
+                hdf5_data_param {{ source: "list.txt" batch_size: 3 shuffle: true }} }}
+        layer {{ name: "i" type: "ImageData" top: "image" top: "number" transform_param {{ mirror: true crop_size: 5 }}
+                image_data_param {{ source: "images.txt" batch_size: 2 shuffle: true }} }}
+        layer {{ name: "v" type: "Python" top: "data" top: "label" python_param {{ module: "voc_layers"
+                layer: "VOCSegDataLayer" param_str: "{mean}" }} }}"""
+
+    def draw(net):
+        return [values.copy() for values in net.forward().values()]
+
+    caffe.set_random_seed(1)
+    first = caffe.Net(caffe.parse_net(text), caffe.TRAIN)
+    start = _streams.layer_values(first)
+    for _ in range(batches):
+        draw(first)
+    saved = json.loads(json.dumps(_streams.collect([first], [start])))
+    expected = [draw(first) for _ in range(9)]
+    caffe.set_random_seed(2)
+    second = caffe.Net(caffe.parse_net(text), caffe.TRAIN)
+    draw(second)
+    _streams.restore(saved, [second])
+    for batch in expected:
+        for mine, its in zip(draw(second), batch, strict=True):
+            np.testing.assert_array_equal(mine, its)
