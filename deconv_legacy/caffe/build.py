@@ -15,7 +15,7 @@ from deconv_legacy.caffe import types as _types  # noqa: F401  (fills the regist
 from deconv_legacy.caffe._files import read_text
 from deconv_legacy.caffe._lexer import Place, type_places
 from deconv_legacy.caffe.caffemodel import StoredLayer, read_layers
-from deconv_legacy.caffe.filter import filter_net
+from deconv_legacy.caffe.filter import filter_net, unique_names
 from deconv_legacy.caffe.registry import LAYERS
 from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 from deconv_legacy.layers import InputLayer, Layer, Network
@@ -242,6 +242,14 @@ def build_net(
     """
     spec = filter_net(net, phase=phase)
     refuse_unknown(spec, path)
+    unique_names(spec)
+    scripted = [
+        f"{layer.name!r} ({layer.python_param.layer})"
+        for layer in spec.layer
+        if layer.type == "Python" and layer.bottom
+    ]
+    if scripted:
+        raise MismatchError(f"layers written in Python that read blobs need pycaffe's Net: {', '.join(scripted)}")
     build = Build(phase, dict(input_shapes or {}), free, rng)
     layers: dict[str, Layer] = {}
     blobs: dict[str, Layer] = {}

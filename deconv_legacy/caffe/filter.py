@@ -10,7 +10,7 @@ from typing import Any
 
 from deconv_legacy.errors import MismatchError
 
-__all__ = ["filter_net", "meets_rule"]
+__all__ = ["filter_net", "meets_rule", "unique_names"]
 
 
 def filter_net(net: Any, phase: int | None = None, level: int | None = None, stages: Sequence[str] = ()) -> Any:
@@ -58,6 +58,28 @@ def filter_net(net: Any, phase: int | None = None, level: int | None = None, sta
         if kept:
             result.layer.add().CopyFrom(layer)
     return result
+
+
+def unique_names(net: Any) -> None:
+    """Call the second layer of a name ``<name> (2)``, and so on: Caffe takes several of one name, as HED's crops.
+
+    >>> from deconv_legacy.caffe.prototxt import parse_net
+    >>> net = parse_net('layer { name: "crop" } layer { name: "crop" }')
+    >>> unique_names(net)
+    >>> [layer.name for layer in net.layer]
+    ['crop', 'crop (2)']
+    """
+    taken = {layer.name for layer in net.layer}
+    if len(taken) == len(net.layer):
+        return
+    count: dict[str, int] = {}
+    for layer in net.layer:
+        name = layer.name
+        count[name] = count.get(name, 0) + 1
+        if count[name] > 1:
+            number = next(n for n in range(count[name], len(net.layer) + 2) if f"{name} ({n})" not in taken)
+            layer.name, count[name] = f"{name} ({number})", number
+            taken.add(layer.name)
 
 
 def meets_rule(state: Any, rule: Any) -> bool:

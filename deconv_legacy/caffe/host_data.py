@@ -24,6 +24,7 @@ __all__ = ["NOT_RUN", "refuse_not_run"]
 NOT_RUN = {
     "Data": "LMDB and LevelDB are not read",
     "DenseImageData": "SegNet's data layer is not run",
+    "ImageLabelmapData": "HED's data layer is not run",
     "ImageSegData": "DeepLab's data layer is not run",
     "WindowData": "windows of images are not cut",
     "WindowSegData": "DeconvNet's data layer is not run",

@@ -22,7 +22,7 @@ from deconv_legacy.caffe._segment import Node, Segment, link
 from deconv_legacy.caffe.blob import Blob, BlobVec, ParamBlob
 from deconv_legacy.caffe.build import Build, refuse_unknown, top_names
 from deconv_legacy.caffe.caffemodel import read_layers, write_weights
-from deconv_legacy.caffe.filter import filter_net
+from deconv_legacy.caffe.filter import filter_net, unique_names
 from deconv_legacy.caffe.host_data import refuse_not_run
 from deconv_legacy.caffe.layer import HOSTS, make_host
 from deconv_legacy.caffe.prototxt import read_net
@@ -172,6 +172,7 @@ class Net:
                 layer.phase = self.phase
         refuse_unknown(spec, path)
         refuse_not_run(spec)
+        unique_names(spec)
         self._spec = insert_splits(spec)
         self._build_all(path)
         if weights is not None:

@@ -8,11 +8,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 from deconv_legacy.caffe import _text, schema, upgrade
 from deconv_legacy.caffe._files import StrPath, read_text, replacing
+from deconv_legacy.caffe._lexer import Place, places, tokens
 from deconv_legacy.caffe._text import format_message, parse_message
 
 __all__ = [
@@ -88,4 +90,34 @@ def write_net(path: StrPath, net: Any) -> None:
 
 def _parse(text: str, kind: str, path: object, allow_unknown: bool) -> Any:
     message = getattr(schema.messages(forks=allow_unknown), kind)()
-    return _text.parse_message(text, message, path=path, allow_unknown=allow_unknown, is_foreign=schema.is_fork)
+    _text.parse_message(text, message, path=path, allow_unknown=allow_unknown, is_foreign=schema.is_fork)
+    if allow_unknown and kind == "NetParameter":
+        crops = [f"{line}:{column}" for line, column in _bare_crops(text)]
+        if crops:
+            file = "" if path is None else f"{path}: "
+            warnings.warn(
+                f"{file}Crop layers without crop_param at {', '.join(crops)}: each finds its offset by itself, as in "
+                "HED and the first FCN (BVLC Caffe would cut at 0)",
+                stacklevel=4,
+            )
+    return message
+
+
+def _bare_crops(text: str) -> list[Place]:
+    """Where a layer of type Crop begins that says nothing about its offset."""
+    place, found = places(text), list[Place]()
+    words = list(tokens(text))
+    blocks: list[dict[str, str]] = [{}]
+    starts = [0]
+    for index, word in enumerate(words):
+        if word.text in ("{", "<") and word.kind == "symbol":
+            blocks.append({})
+            before = index - 2 if words[index - 1].text == ":" else index - 1
+            starts.append(words[before].position)
+        elif word.text in ("}", ">") and word.kind == "symbol" and len(blocks) > 1:
+            block, start = blocks.pop(), starts.pop()
+            if block.get("type", "").strip("'\"") in ("Crop", "CROP", "40") and "crop_param" not in block:
+                found.append(place(start))
+        elif word.kind == "name":
+            blocks[-1].setdefault(word.text, "".join(w.text for w in words[index + 2 : index + 3]))
+    return found

@@ -23,7 +23,7 @@ def _input(spec: Any, bottoms: Sequence[Layer], build: Any) -> list[Layer]:
 
 @layer_type(
     *("Python", "ImageData", "HDF5Data", "MemoryData"),
-    *("Data", "DenseImageData", "ImageSegData", "WindowData", "WindowSegData"),
+    *("Data", "DenseImageData", "ImageLabelmapData", "ImageSegData", "WindowData", "WindowSegData"),
 )
 def _data(spec: Any, bottoms: Sequence[Layer], build: Any) -> list[Layer]:
     """A layer that brings data: its tops are fed instead."""

@@ -34,7 +34,14 @@ def _convolution(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     stride = axes(param, "stride", ("stride_h", "stride_w"), 1, ndim, spec)
     pad = axes(param, "pad", ("pad_h", "pad_w"), 0, ndim, spec)
     dilation = tuple(param.dilation) or (1,)
+    if "hole" in param.DESCRIPTOR.fields_by_name:  # DeepLab's name for it, before Caffe had it
+        holes = axes(param, "hole", ("hole_h", "hole_w"), 1, ndim, spec)
+        if param.dilation and set(holes) != {1}:
+            raise MismatchError(f"layer {spec.name!r}: give hole or dilation, not both")
+        dilation = dilation if param.dilation else holes
     dilation = dilation * ndim if len(dilation) == 1 else dilation
+    if len(dilation) != ndim:
+        raise SizeError(f"dilation has {len(dilation)} values for {ndim} spatial axes", where=where)
     group = param.group
     if group < 1 or channels % group or param.num_output % group:
         raise SizeError(
