@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -310,23 +310,18 @@ class SGDSolver:
                 factor = param.clip_gradients / norm
         factor /= param.iter_size
         count = len(self._params)
+        if param.weight_decay and param.regularization_type not in ("L1", "L2"):
+            raise MismatchError(f"unknown regularization type {param.regularization_type!r}; L1 and L2 are legal")
         for index, blob, lr_mult, decay_mult in learned:
-            diff, data = blob.diff, blob.data
-            if factor != 1:
-                diff *= np.float32(factor)
-            decay = np.float32(param.weight_decay * decay_mult)
-            if decay:
-                if param.regularization_type == "L2":
-                    diff += decay * data
-                elif param.regularization_type == "L1":
-                    diff += decay * np.sign(data)
-                else:
-                    raise MismatchError(
-                        f"unknown regularization type {param.regularization_type!r}; L1 and L2 are legal"
-                    )
             histories = [self.history[index + n * count] for n in range(self.histories)]
-            self.compute_update(diff, histories, np.float32(rate * lr_mult))
-            data -= diff
+            decay = np.float32(param.weight_decay * decay_mult)
+            for diff, data, *history in _pieces(blob.diff, blob.data, *histories):
+                if factor != 1:
+                    diff *= np.float32(factor)
+                if decay:
+                    diff += decay * (data if param.regularization_type == "L2" else np.sign(data))
+                self.compute_update(diff, history, np.float32(rate * lr_mult))
+                data -= diff
 
     def compute_update(self, diff: np.ndarray, history: Sequence[np.ndarray], rate: np.float32) -> None:
         """The rule: `diff`, the gradient, becomes what is subtracted."""
@@ -459,6 +454,19 @@ class AdamSolver(SGDSolver):
 SOLVERS = {
     cls.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
 }
+
+
+_PIECE = 2**16  # numbers that stay in the cache while a rule passes over them; a large layer needs no copy of itself
+
+
+def _pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Views of the same places in arrays of one shape."""
+    flat = [array.reshape(-1) for array in arrays]
+    if not all(np.may_share_memory(view, array) for view, array in zip(flat, arrays, strict=True) if array.size):
+        yield arrays
+        return
+    for start in range(0, flat[0].size, _PIECE):
+        yield tuple(array[start : start + _PIECE] for array in flat)
 
 
 def get_solver(solver_file: Any, *, caffe_cpu_sum: bool | None = None) -> SGDSolver:
