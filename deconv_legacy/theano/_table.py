@@ -335,6 +335,7 @@ MOVED: dict[str, dict[str, str]] = {
         "change_flags": "deconv_legacy.theano.old.configuration:change_flags",
         "Op": "deconv_legacy.theano.old.gof:Op",
         "local_optimizer": "deconv_legacy.theano.old.gof:local_optimizer",
+        "Variable": "deconv_legacy.theano.old.graph:Variable",
     },
     "**": {
         "Optimizer": "aesara.graph.rewriting.basic:GraphRewriter",

@@ -206,6 +206,9 @@ def test_ops_written_for_theano(python):
         theano.gof.opt.in2out(look, name="look").optimize(gof.FunctionGraph([x], [y], clone=True))
         assert seen == [Double()] and isinstance(T.exp, theano.Op)
         assert isinstance(gof.graph.inputs([y]), list) and gof.graph.inputs([y]) == [x]
+        alone = theano.Variable("of any type")  # the owner may be left out
+        assert alone.owner is None and isinstance(alone, gof.Variable) and isinstance(x, theano.Variable)
+        assert not isinstance(5, theano.Variable)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             class WithCode(theano.Op):

@@ -1,4 +1,4 @@
-"""``theano.gof.graph``: graph walks that gave lists, and are generators of other names in Aesara."""
+"""``theano.gof.graph``: graph walks that gave lists, and are generators of other names in Aesara; Variable."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from deconv_legacy.engine import aesara
 
 __all__ = [
+    "Variable",
     "ancestors",
     "inputs",
     "nodes_constructed",
@@ -19,6 +20,22 @@ __all__ = [
 ]
 
 basic = aesara.graph.basic
+
+
+class _AnyVariable(type(basic.Variable)):  # type: ignore[misc]
+    """Every variable of Aesara is an instance; ``issubclass`` is left alone: Aesara asks it itself."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, basic.Variable) if cls is Variable else super().__instancecheck__(instance)
+
+
+class Variable(basic.Variable, metaclass=_AnyVariable):
+    """A variable whose `owner` may be left out: ``Variable(type, owner=None, index=None, name=None)``."""
+
+    def __init__(self, type: Any, owner: Any = None, index: int | None = None, name: str | None = None):
+        # Theano takes anything for a type, and tests do so
+        super().__init__(type if hasattr(type, "filter") else aesara.link.c.type.generic, owner, index, name)
+        self.type = type
 
 
 def inputs(variable_list: Any, blockers: Any = None) -> list[Any]:

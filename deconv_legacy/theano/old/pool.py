@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 from aesara.tensor.signal import pool as aesara_pool
 from aesara.tensor.signal.pool import Pool, max_pool_2d_same_size
 
@@ -32,8 +33,10 @@ def _new_names(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pool(function: Any, ndim: int, input: Any, window: dict[str, Any], ignore_border: Any, mode: str) -> Any:
-    if window["pad"] is None:
-        window["pad"] = (0,) * ndim
+    pad = window["pad"]
+    if pad is None or (isinstance(pad, (tuple, list)) and all(isinstance(n, int) and n == 0 for n in pad)):
+        # an array: Aesara compares the entries of a tuple with the window's, which may be symbolic
+        window["pad"] = np.zeros(ndim, "int64")
     with warnings.catch_warnings():
         # Theano warned that the default of ignore_border will change; it never did
         warnings.simplefilter("ignore", DeprecationWarning)
