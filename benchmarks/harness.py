@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 WORKERS = {
     "deconv_legacy": "ours.py",
     "deconv_legacy caffe": "ours.py",
+    "deconv_legacy jax": "ours.py",
     "torch": "with_torch.py",
     "torch channels_last": "with_torch.py",
     "onnxruntime": "with_onnxruntime.py",

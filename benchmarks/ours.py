@@ -11,15 +11,19 @@ import harness
 import numpy as np
 
 
+def backend_of(task):
+    return "jax" if task["peer"].endswith("jax") else None
+
+
 def fcn32s(task):
     from deconv_legacy.networks import fcn32s
 
     net = fcn32s(n_classes=task["classes"], width=task["width"])
     net.load(harness.fcn32s_weights(task["width"], task["classes"]))
-    segment = net.function(progress=False)
+    segment = net.function(backend=backend_of(task))
     x = harness.image(task["size"])
     seconds = harness.timed(lambda: segment(x), task["budget"])
-    np.save(Path(task["folder"]) / "deconv_legacy.npy", segment(x))
+    np.save(Path(task["folder"]) / f"{task['peer']}.npy", segment(x))
     return {"seconds": [seconds], "peak_mb": harness.peak_mb()}
 
 
@@ -76,6 +80,7 @@ def training(task):
     step = engine.compile(
         [net["data"].output, label.output],
         [loss.output, *engine.aesara.grad(loss.output, params)],
+        backend=backend_of(task),
         progress=False,
     )
     x, truth = harness.image(task["size"]), harness.labels(task["size"], task["classes"])
@@ -86,7 +91,7 @@ def training(task):
         kept["results"] = step(x, truth)
 
     wall, processor = harness.timed_step(call, task["calls"])
-    harness.save_step(task, "deconv_legacy", kept["results"][0], dict(zip(names, kept["results"][1::2], strict=True)))
+    harness.save_step(task, task["peer"], kept["results"][0], dict(zip(names, kept["results"][1::2], strict=True)))
     return {"seconds": [wall, processor], "peak_mb": harness.peak_mb()}
 
 
@@ -104,11 +109,14 @@ def layers(task):
         else:
             size = [(case["size"] - 1) * case["stride"] + case["kernel"] - 2 * case["pad"]] * 2
             y = engine.conv_input_gradient(w, x, size, **options)
-        forward = engine.compile([x, w], y, progress=False)
+        backend = backend_of(task)
+        forward = engine.compile([x, w], y, backend=backend, progress=False)
         g = at.tensor4("g", dtype="float32")
-        backward = engine.compile([x, w, g], engine.aesara.grad(None, [x, w], known_grads={y: g}), progress=False)
+        backward = engine.compile(
+            [x, w, g], engine.aesara.grad(None, [x, w], known_grads={y: g}), backend=backend, progress=False
+        )
         result = forward(values, filters)
-        np.save(Path(task["folder"]) / f"deconv_legacy_{index}.npy", result)
+        np.save(Path(task["folder"]) / f"{task['peer']}_{index}.npy", result)
         gradient = np.ones_like(result)
         seconds.append(
             [
@@ -119,6 +127,24 @@ def layers(task):
     return {"seconds": seconds}
 
 
+def networks(task):
+    """Forward, and a whole training step that changes the parameters, of one of the three FCNs."""
+    from deconv_legacy import networks as nets
+    from deconv_legacy.layers import InputLayer, Network, SoftmaxLossLayer
+    from deconv_legacy.training import momentum, training_function
+
+    net = getattr(nets, task["net"])(n_classes=task["classes"], width=task["width"], rng=0)
+    image = np.repeat(harness.image(task["size"]), task["batch"], axis=0)
+    truth = np.repeat(harness.labels(task["size"], task["classes"]), task["batch"], axis=0)
+    segment = net.function(backend=backend_of(task))
+    forward = harness.timed_step(lambda: segment(image), task["calls"])
+    label = InputLayer((None, 1, None, None), name="label")
+    loss = Network([SoftmaxLossLayer(net["score"], label, ignore_label=255)])
+    step = training_function(loss, partial(momentum, learning_rate=1e-4), backend=backend_of(task), progress=False)
+    training = harness.timed_step(lambda: step(image, truth), task["calls"])
+    return {"seconds": [*forward, *training], "peak_mb": harness.peak_mb()}
+
+
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
-    print(json.dumps({"fcn32s": fcn32s, "layers": layers, "training": training}[task["work"]](task)))
+    print(json.dumps(globals()[task["work"]](task)))

@@ -62,7 +62,7 @@ def test_scipy_ldflags(monkeypatch, tmp_path, name, flags):
 
 
 def test_libraries_by_their_flags():
-    if WHEEL is not None:
+    if WHEEL is not None and not WHEEL.name.startswith("libscipy_"):  # whose symbols have another name
         assert _blas._library_of(f"-L/nowhere -L{WHEEL.parent} -l:{WHEEL.name}") == str(WHEEL)
     assert _blas._library_of("-lm") is None  # it has no gemm
     assert _blas._library_of("-L/nowhere -lno_such_library") is None
