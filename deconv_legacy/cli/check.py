@@ -1,7 +1,8 @@
 """Try every layer of a net against the NumPy and SciPy specification: values in float32 and float64, compiled and on
 NumPy, gradients against finite differences; each layer alone, on a small input. And look for what is commonly wrong:
 weights that are unset, all zero or NaN, upscoring that does not interpolate, crop offsets that do not follow from the
-layers, names that only one of the two files has.
+layers, names that only one of the two files has. Filters of nets made in Python are tried both ways, as a convolution
+and as a correlation.
 
     deconv-legacy check deploy.prototxt net.caffemodel
 
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     if args.weights is not None:
         found = check_files(args.net, args.weights, **options)
     else:
-        found = check(load_net(args.net, None, None), **options)
+        # a prototxt says how its filters are turned, Python does not
+        found = check(load_net(args.net, None, None), **options, both_flips=".py:" in args.net)
     if args.json:
         print_json(found.as_dict())
         return int(not found.ok)

@@ -13,9 +13,12 @@ import numpy as np
 
 from deconv_legacy import fillers
 from deconv_legacy.errors import DeconvLegacyError
-from deconv_legacy.layers import ConvolutionLayer, CropLayer, DeconvolutionLayer, crop_offsets
+from deconv_legacy.layers import ConvolutionLayer, CropLayer, DeconvolutionLayer, InputLayer, crop_offsets
+from deconv_legacy.testing.rebuild import rebuild, sources, variable_of
 from deconv_legacy.testing.subject import Stage, Subject, built_subject, file_digest, subject_of
 from deconv_legacy.testing.trial import Bench, Result
+
+FILTERS = (ConvolutionLayer, DeconvolutionLayer)
 
 __all__ = ["Check", "LayerCheck", "Problem", "check", "check_files"]
 
@@ -89,6 +92,7 @@ def check(
     dtypes: Sequence[str] = ("float32", "float64"),
     backends: Sequence[str] | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
+    both_flips: bool = False,
 ) -> Check:
     """Try every layer of a net, alone and on a small input, and look at its parameters.
 
@@ -101,7 +105,9 @@ def check(
     dtypes, backends
         On which to try; by default both of each.
     inputs
-        If given, the net is run on them, and blobs of NaN or of one number are reported.
+        If given, the net is run on them, and blobs of NaN or zeros are reported.
+    both_flips
+        Try convolutions turned the other way as well: for weights whose file does not say which way they are.
 
     Examples
     --------
@@ -115,7 +121,7 @@ def check(
     bench = Bench()
     result = Check()
     for stage in subject.stages:
-        result.layers.append(_try(bench, stage, gradients, dtypes, backends))
+        result.layers.append(_try(bench, stage, gradients, dtypes, backends, both_flips))
         result.problems += _parameters(stage)
         if not any(problem.kind == "crop offset" for problem in result.problems):
             result.problems += _crops(stage)  # those behind a wrong one follow it
@@ -145,20 +151,33 @@ def check_files(prototxt: str | Path, weights: str | Path, **options: Any) -> Ch
 
 
 def _try(
-    bench: Bench, stage: Stage, gradients: bool, dtypes: Sequence[str], backends: Sequence[str] | None
+    bench: Bench,
+    stage: Stage,
+    gradients: bool,
+    dtypes: Sequence[str],
+    backends: Sequence[str] | None,
+    both_flips: bool,
 ) -> LayerCheck:
     result = LayerCheck(stage.name, stage.type)
     try:
         result.values = bench.values(stage.layer, stage.type, dtypes=dtypes, backends=backends)
+        if both_flips and isinstance(stage.layer, FILTERS):
+            result.values += bench.values(turned(stage.layer), stage.type, dtypes=dtypes, backends=backends)
         if not result.values:
             result.note = "not in the specification"
         if gradients:
             result.gradients = bench.gradients(stage.layer, backends=backends)
     except DeconvLegacyError as error:
         result.note = f"not tried: {str(error).splitlines()[0]}"
-    if isinstance(stage.layer, (ConvolutionLayer, DeconvolutionLayer)):
+    if isinstance(stage.layer, FILTERS):
         result.flip = _flip(stage.layer)
     return result
+
+
+def turned(layer: Any) -> Any:
+    """The layer under the other flip convention."""
+    fresh = [InputLayer(variable_of(s).type.shape, name=f"input{i}") for i, s in enumerate(sources(layer))]
+    return rebuild(layer, fresh, filter_flip=not layer.filter_flip)
 
 
 def _flip(layer: Any) -> str:

@@ -11,6 +11,14 @@ from cli_helpers import NETS, ROOT, Run
 PROTOTXT, WEIGHTS = NETS / "fcn8s" / "deploy.prototxt", NETS / "fcn8s" / "weights.caffemodel"
 
 
+NET_IN_PYTHON = """
+from deconv_legacy.layers import ConvolutionLayer, InputLayer
+
+def make():
+    return ConvolutionLayer(InputLayer((None, 2, None, None), name="x"), (3, 2, 3, 2), rng=0, filter_flip=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory):
     from deconv_legacy.cli import main
@@ -26,19 +34,28 @@ def test_record_compare_and_bisect(golden, tmp_path, capsys):
     text = PROTOTXT.read_text()
     bad = tmp_path / "bad.prototxt"
     bad.write_text(text.replace("offset: 9", "offset: 8"))
-    run = Run(capsys, "compare", golden, bad, WEIGHTS)
+    run = Run(capsys, "compare", golden, bad, WEIGHTS, "--html", tmp_path / "report.html")
     assert run.status == 1
     assert "score_pool3c: offset [9, 9] recorded, [8, 8] now" in run.out and "first 'score_pool3c'" in run.out
-    run = Run(capsys, "compare", golden, bad, WEIGHTS, "--json")
-    assert run.status == 1 and json.loads(run.out)["first"] == "score_pool3c"
+    assert "data:image/png" in (tmp_path / "report.html").read_text()
     run = Run(capsys, "bisect", golden, bad, WEIGHTS)
     assert run.status == 1
     assert "cause: crop offset: offset 9 was used, here it is 8\n" in run.out
-    assert json.loads(Run(capsys, "bisect", golden, bad, WEIGHTS, "--json").out)["findings"][0]["layer"] == (
-        "score_pool3c"
-    )
-    run = Run(capsys, "bisect", golden, PROTOTXT, WEIGHTS)
-    assert (run.status, run.err) == (0, "")
+
+
+def test_json(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(NET_IN_PYTHON)
+    words = [f"{tmp_path / 'net.py'}:make", "--backend", "numpy", "--json"]
+    assert Run(capsys, "record", words[0], "--input", "x=1,2,5,6", "--out", tmp_path / "g.npz").status == 0
+    found = json.loads(Run(capsys, "compare", tmp_path / "g.npz", *words).out)
+    assert found["ok"] and found["first"] is None and found["blobs"][0]["verdict"] in ("same", "within")
+    (tmp_path / "net.py").write_text(NET_IN_PYTHON.replace("filter_flip=True", "filter_flip=False"))
+    run = Run(capsys, "compare", tmp_path / "g.npz", *words)
+    assert run.status == 1 and json.loads(run.out)["first"] == "conv"
+    finding = json.loads(Run(capsys, "bisect", tmp_path / "g.npz", *words).out)["findings"][0]
+    assert (finding["layer"], finding["cause"]["name"]) == ("conv", "filter flip")
+    run = Run(capsys, "check", *words, "--no-gradients", "--run", "x=1,2,5,6")
+    assert run.status == 0 and json.loads(run.out)["layers"][0]["flip"] == "correlates"
 
 
 def test_the_header_tells_where_the_numbers_come_from(golden):

@@ -77,6 +77,11 @@ def test_layers_match_their_specification(name):
     assert_gradients(layer, backends=backends)
 
 
+def test_both_flips():
+    found = check(LAYERS["deconv like"](), backends=["numpy"], dtypes=["float64"], gradients=False, both_flips=True)
+    assert found.ok and len(found.layers[0].values) == 2 and found.layers[0].flip == "convolves"
+
+
 class Broken(layers.ReluLayer):
     """Wrong in value below zero, and in its gradient."""
 

@@ -9,16 +9,25 @@ import numpy as np
 import pytest
 from kit_helpers import FCN8S, fcn8s, golden, image, normalized
 
+from deconv_legacy.caffe.prototxt import parse_net
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import FileFormatError, MismatchError
 from deconv_legacy.layers import ConvolutionLayer, DeconvolutionLayer, InputLayer, Network
-from deconv_legacy.testing import Recording, compare, read_recording, record, seeded_inputs, subject_of
+from deconv_legacy.testing import Recording, caffe_subject, compare, read_recording, record, seeded_inputs, subject_of
 from deconv_legacy.testing.digest import digest, sample_cells
 from deconv_legacy.testing.measure import measure
 from deconv_legacy.testing.recording import StoredArray
 from deconv_legacy.testing.subject import graph_subject
 
 at = aesara.tensor
+
+DATA = (
+    'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 2, 9, 8] } } }'
+    'layer { name: "like" type: "Input" top: "like" input_param { shape { dim: [1, 2, 5, 4] } } }'
+)
+CROP = (
+    'layer { name: "crop" type: "Crop" bottom: "x" bottom: "like" top: "crop" crop_param { axis: 2 offset: OFFSET } }'
+)
 
 
 @pytest.mark.parametrize("shape", [(3,), (5000,), (7, 900), (1, 4, 97, 131), (2, 3, 4, 5, 6), (2, 0, 3), ()])
@@ -123,10 +132,15 @@ def test_a_crop_that_is_off_by_one_is_seen(full_bytes):
     found = compare(recorded, fcn8s(lambda text: text.replace("offset: 31", "offset: 32")), parts=["blobs"])
     assert [m.name for m in found.blobs if not m.ok] == ["score"] == [found.first.name]
     assert found.first.relative > 100 * found.first.tolerance
-    # of a constant image no number tells, but the text does
-    flat = {"data": np.zeros((1, 3, 23, 38), "float32")}
-    found = compare(record(subject, flat), fcn8s(lambda text: text.replace("offset: 5 ", "offset: 4 ")))
-    assert not found.ok and found.settings == ["score_pool4c: offset [5, 5] recorded, [4, 4] now"]
+
+
+def test_what_no_number_tells_the_text_does():
+    """Of a constant image a crop shows nothing."""
+    small = (DATA + CROP).replace("OFFSET", "1"), (DATA + CROP).replace("OFFSET", "2")
+    right, wrong = (caffe_subject(parse_net(text), backend="numpy") for text in small)
+    found = compare(record(right, {"x": np.zeros((1, 2, 9, 8)), "like": np.zeros((1, 2, 5, 4))}), wrong)
+    assert not found.ok and found.settings == ["crop: offset [1, 1] recorded, [2, 2] now"]
+    assert all(m.ok for m in found.blobs)
 
 
 def test_summation_order_and_backends_raise_no_alarm():
