@@ -43,6 +43,7 @@ def project(pytester, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_golden_numbers_of_a_net(project):
     test = """
     def test_net(deconv_golden):
@@ -80,6 +81,7 @@ def test_golden_numbers_of_a_net(project):
     )
 
 
+@pytest.mark.slow
 def test_a_project_without_our_layers(project):
     project.write(
         """
