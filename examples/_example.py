@@ -1,4 +1,4 @@
-"""What the examples share: their options, real images that come with scikit-learn, and drawing."""
+"""What the examples share: their options, the real images beside them (images.npz), and drawing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["digits", "draw", "draw_images", "options", "photograph"]
+__all__ = ["digits", "draw", "draw_images", "labels", "options", "photograph"]
+
+IMAGES = Path(__file__).parent / "images.npz"  # make_images.py says where they are from
 
 
 def options(text: str | None, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,14 +56,15 @@ def draw_images(path: Path, rows: dict[str, Sequence[np.ndarray]], size: float =
 
 
 def digits() -> np.ndarray:
-    """The 1797 handwritten digits of scikit-learn, ``(1797, 8, 8)``, 0 paper to 1 ink."""
-    from sklearn.datasets import load_digits
+    """1797 handwritten digits, ``(1797, 8, 8)``, 0 paper to 1 ink."""
+    return (np.load(IMAGES)["digits"] / 16).astype("float32")
 
-    return (load_digits().images / 16).astype("float32")
+
+def labels() -> np.ndarray:
+    """Which digit each of `digits` is, ``(1797,)``."""
+    return np.load(IMAGES)["labels"].astype("int32")
 
 
 def photograph() -> np.ndarray:
-    """A photograph that comes with scikit-learn, ``(427, 640, 3)``, 0 to 1."""
-    from sklearn.datasets import load_sample_image
-
-    return (load_sample_image("china.jpg") / 255).astype("float32")
+    """A photograph of a cat, ``(150, 225, 3)``, 0 to 1."""
+    return (np.load(IMAGES)["photograph"] / 255).astype("float32")

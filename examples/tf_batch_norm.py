@@ -6,7 +6,7 @@ python examples/tf_batch_norm.py
 from __future__ import annotations
 
 import numpy as np
-from _example import digits, draw, options
+from _example import digits, draw, labels, options
 
 from deconv_legacy import tf
 from deconv_legacy.engine import aesara, compile
@@ -28,10 +28,8 @@ def network():
 
 
 def main(argv=None):
-    from sklearn.datasets import load_digits
-
     arguments = options(__doc__, argv)
-    images, classes = digits()[..., None] * 10 + 5, load_digits().target.astype("int32")
+    images, classes = digits()[..., None] * 10 + 5, labels()
     steps = 60 if arguments.quick else 300
     found = {}
     for kind in ("without update ops", "with update ops"):

@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TRAINS_ON_REAL_IMAGES = {
-    "tf_autoencoder_112", "tf_autoencoder_9_5_9", "tf_batch_norm", "tf_unet_upsampling", "tf_unpooling",
-    "dcgan_digits", "unet_digits", "vae_digits",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -20,8 +16,6 @@ def run(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(EXAMPLES))
 
     def run(name):
-        if name in TRAINS_ON_REAL_IMAGES:
-            pytest.importorskip("sklearn", reason="scikit-learn's images")
         found = importlib.import_module(name).main(["--quick", "--out", str(tmp_path)])
         drawn = found["picture"]
         assert drawn is None or drawn.read_bytes().startswith(b"\x89PNG")
