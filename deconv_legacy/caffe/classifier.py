@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,20 +36,22 @@ class ImageNet(Net):
             raise SizeError("the net's first input must be images of (N, channels, rows, columns)", where=self.name)
         self.transformer = Transformer({name: self.blobs[name].dims})
         self.transformer.set_transpose(name, (2, 0, 1))
-        for value, setter in (
-            (mean, self.transformer.set_mean),
-            (input_scale, self.transformer.set_input_scale),
-            (raw_scale, self.transformer.set_raw_scale),
-            (channel_swap, self.transformer.set_channel_swap),
-        ):
+        settings: dict[Any, Any] = {
+            self.transformer.set_mean: mean,
+            self.transformer.set_input_scale: input_scale,
+            self.transformer.set_raw_scale: raw_scale,
+            self.transformer.set_channel_swap: channel_swap,
+        }
+        for setter, value in settings.items():
             if value is not None:
                 setter(name, value)
 
-    def _run_on(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def _run_on(self, images: Iterable[np.ndarray]) -> np.ndarray:
         """The net's first output for images (rows, columns, channels), a row for each."""
         name = self.inputs[0]
         made = [self.transformer.preprocess(name, image) for image in images]
-        return self.forward_all(**{name: np.asarray(made, np.float32)})[self.outputs[0]]
+        batch: dict[str, Any] = {name: np.asarray(made, np.float32)}
+        return self.forward_all(**batch)[self.outputs[0]]
 
 
 class Classifier(ImageNet):
@@ -101,9 +103,9 @@ class Classifier(ImageNet):
         """
         images = [resize_image(image, self.image_dims) for image in inputs]
         if not oversample:
-            (y, x), (rows, columns) = (np.subtract(self.image_dims, self.crop_dims) // 2), self.crop_dims
+            (y, x), (rows, columns) = np.subtract(self.image_dims, self.crop_dims) // 2, self.crop_dims
             return self._run_on([image[y : y + rows, x : x + columns] for image in images])
-        found = self._run_on(_ten_crops(images, self.crop_dims))
+        found = self._run_on(_ten_crops(images, tuple(self.crop_dims)))
         return found.reshape(len(images), 10, -1).mean(1)
 
 

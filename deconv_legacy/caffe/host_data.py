@@ -61,6 +61,9 @@ class _DataLayer(Layer):
         self.rng = np.random.default_rng(_state.seed())
         self.open(top)
 
+    def open(self, top):
+        raise NotImplementedError(f"{type(self).__name__} opens nothing")
+
     def reshape(self, bottom, top):
         pass
 
@@ -79,7 +82,7 @@ class _MemoryData(_DataLayer):
         self.need(min(self.dims) > 0, "batch_size, channels, height, and width must be specified and positive")
         top[0].reshape(*self.dims)
         top[1].reshape(self.dims[0])
-        self.data: np.ndarray | None = None
+        self.data = np.zeros((0, *self.dims[1:]), np.float32)
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """float32 arrays (N, channels, rows, columns) and (N,) or (N, 1, 1, 1), N a multiple of the batch size; they
@@ -98,7 +101,7 @@ class _MemoryData(_DataLayer):
         self.data, self.labels, self.position = data, labels, 0
 
     def forward(self, bottom, top):
-        self.need(self.data is not None, "it has no data yet: call net.set_input_arrays(data, labels)")
+        self.need(len(self.data), "it has no data yet: call net.set_input_arrays(data, labels)")
         rows = slice(self.position, self.position + self.dims[0])
         top[0].reshape(*self.dims)
         top[1].reshape(self.dims[0], 1, 1, 1)

@@ -75,7 +75,7 @@ class DataTransformer:
         window = slice(top, top + rows), slice(left, left + columns)
         made = image[window].transpose(2, 0, 1).astype(np.float32)
         if mean is not None:
-            made -= mean[(slice(None), *window)] if mean.shape[1:] == image.shape[:2] else mean
+            made -= mean[:, window[0], window[1]] if mean.shape[1:] == image.shape[:2] else mean
         made *= np.float32(self.param.scale)
         return made[:, :, ::-1] if mirror else made
 

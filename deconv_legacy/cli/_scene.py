@@ -67,7 +67,7 @@ class Scene:
             elif kind == "line":
                 pen.line(placed, fill=colour, width=scale)
             else:
-                pen.text(placed, text, fill=colour, anchor="mm", font_size=12 * scale)
+                pen.text((placed[0], placed[1]), text, fill=colour, anchor="mm", font_size=12 * scale)
         return picture
 
     def save(self, path: str | Path) -> None:

@@ -64,7 +64,7 @@ def _upgrade_weights(args: argparse.Namespace) -> None:
         raise FileFormatError("a caffemodel is not printed: name a file to write", path=args.source)
     old: Any = read_model_net(args.source, allow_unknown=args.forks, upgraded=False)
     net = upgrade.upgrade_net(old, path=args.source)
-    layers = {layer.name: layer.blobs for layer in read_layers(args.source) if layer.blobs}
+    layers: dict[str, Any] = {layer.name: layer.blobs for layer in read_layers(args.source) if layer.blobs}
     write_weights(args.target, layers, net)
     _tell(args, upgrade.upgrades_needed(old))
 

@@ -23,7 +23,7 @@ from deconv_legacy.errors import DeconvLegacyError
 
 __all__ = ["LOCK", "FetchFirst", "OnDevice", "keep", "send", "to_host"]
 
-Container = aesara.link.basic.Container
+Container: Any = aesara.link.basic.Container
 
 LOCK = threading.RLock()
 """Held while values move, and while a function that replaces them is started."""

@@ -163,7 +163,7 @@ class Layer:
             raise SizeError(f"axis {axis} of an input of {ndim} axes", where=self.where)
         return axis % ndim
 
-    def located(self, build: Callable[[], Any]) -> Any:
+    def located(self, build: Callable[..., Any]) -> Any:
         """Run `build`; an error in it says which layer it comes from."""
         try:
             return build()

@@ -7,7 +7,7 @@ Source: ``src/caffe/layers`` of BVLC/caffe, and of the forks PSPNet, SegNet and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -223,8 +223,8 @@ def interp(
     array([[[1. , 1.5, 2. , 3. , 4. ]]])
     """
     x = float64(x)
-    inside = tuple(slice(-pad_beg, n + pad_end) for n in x.shape[2:])
-    x = x[(slice(None), slice(None), *inside)]
+    inside: tuple[Any, ...] = (..., *(slice(-pad_beg, n + pad_end) for n in x.shape[2:]))
+    x = np.asarray(x[inside])
     if size is None or (zoom_factor is None) != (shrink_factor is None):
         shrunk = [(n - 1) // (shrink_factor or 1) + 1 for n in x.shape[2:]]
         size = [n + (n - 1) * ((zoom_factor or 1) - 1) for n in shrunk]

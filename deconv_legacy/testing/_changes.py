@@ -75,14 +75,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Change:
-    """One change to a layer: parameters by number, settings, and functions of its inputs and outputs."""
+    """One change to a layer: parameters by number, settings, and functions of arrays: ``bottoms(bottoms)``,
+    ``tops(tops, bottoms)``, and ``instead(bottoms)``, which gives the tops."""
 
     text: str
     params: Mapping[int, np.ndarray] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     bottoms: Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]] | None = None
-    tops: Callable[[list[np.ndarray], Sequence[np.ndarray]], list[np.ndarray]] | None = None
-    instead: Callable[[Sequence[np.ndarray]], list[np.ndarray]] | None = None
+    tops: Callable[..., list[np.ndarray]] | None = None
+    instead: Callable[..., list[np.ndarray]] | None = None
 
     def run(self, layer: Callable[..., list[np.ndarray]], bottoms: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The tops of the changed layer."""
@@ -173,7 +174,7 @@ def _flip(context: Context) -> Iterator[Change]:
     w = context.filters
     if w is None or max(w.shape[2:], default=1) < 2:
         return
-    turned = w[(slice(None), slice(None), *(slice(None, None, -1),) * (w.ndim - 2))]
+    turned = np.flip(w, tuple(range(2, w.ndim)))
     yield Change(
         "its filters are turned by 180 degrees (convolution and correlation)", {_filters_index(context): turned}
     )
@@ -311,7 +312,7 @@ def _mean_and_scale(context: Context) -> Iterator[Change]:
         return
     name = context.stage.bottoms[number]
 
-    def change(text: str, function: Callable[[np.ndarray], np.ndarray]) -> Change:
+    def change(text: str, function: Callable[..., np.ndarray]) -> Change:
         return Change(
             f"{text} of the input {name!r}",
             bottoms=lambda b: [function(x).astype(x.dtype) if i == number else x for i, x in enumerate(b)],

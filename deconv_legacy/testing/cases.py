@@ -98,8 +98,8 @@ def _shapes(layer: Any, params: Sequence[np.ndarray]) -> list[tuple[int, ...]]:
             return [(2, params[0].shape[0], *(n for n in known[0][2:]))]
         return [(2, params[0].shape[0], *small), (2, 1, *sizes)]
     if isinstance(layer, PoolLayer):
-        sizes = _window_sizes(layer, layer.kernel) if layer.kernel else (5, 6, 3)[: len(known[0]) - 2]
-        return [(2, min(_channels(layer, known[0]), CHANNELS), *sizes)]
+        cells = _window_sizes(layer, layer.kernel) if layer.kernel else (5, 6, 3)[: len(known[0]) - 2]
+        return [(2, min(_channels(layer, known[0]), CHANNELS), *cells)]
     if isinstance(layer, CropLayer):
         small, room = (3, 4, 2), (2, 3, 1)
         spatial = len(known[0]) - layer.axis

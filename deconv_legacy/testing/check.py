@@ -183,7 +183,7 @@ def turned(layer: Any) -> Any:
 def _flip(layer: Any) -> str:
     """Which convention it has, and whether that matters for its filters."""
     w = layer.W.get_value(borrow=True)
-    turned = w[(slice(None), slice(None), *(slice(None, None, -1),) * (w.ndim - 2))]
+    turned = np.flip(w, tuple(range(2, w.ndim)))
     size = float(np.abs(w).max()) if w.size else 0.0
     if size == 0 or float(np.abs(w - turned).max()) <= 1e-6 * size:
         return "either"

@@ -72,7 +72,8 @@ def sample(array: np.ndarray) -> np.ndarray:
     chosen = np.unravel_index(
         sample_cells(cells, max(SAMPLE // max(channels, 1), 64)), (array.shape[0], *array.shape[2:])
     )
-    return array[(chosen[0], slice(None), *chosen[1:])]
+    place: tuple[Any, ...] = (chosen[0], slice(None), *chosen[1:])
+    return array[place]
 
 
 def thumbnail(array: np.ndarray) -> np.ndarray | None:
@@ -90,7 +91,7 @@ def thumbnail(array: np.ndarray) -> np.ndarray | None:
 def sha256(array: np.ndarray) -> str:
     """Of the bytes in C order."""
     contiguous = np.ascontiguousarray(array)
-    return hashlib.sha256(contiguous.reshape(-1).view(np.uint8) if contiguous.size else b"").hexdigest()
+    return hashlib.sha256(contiguous.reshape(-1).view(np.uint8).data if contiguous.size else b"").hexdigest()
 
 
 def _stats(array: np.ndarray) -> dict[str, float]:

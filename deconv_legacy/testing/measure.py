@@ -69,7 +69,7 @@ def measure(name: str, recorded: StoredArray, other: StoredArray, tolerance: flo
     if recorded.shape != other.shape:
         return Measure(name, "shape", tolerance=tolerance, note=f"{recorded.shape} recorded, {other.shape} now")
     whole = recorded.values is not None and other.values is not None
-    a = recorded.values if whole else _sample(recorded)
+    a: Any = recorded.values if whole else _sample(recorded)
     b = other.values if whole else _sample(other)
     size = recorded.digest.stats["size"]
     figures = figures_of(a, b, size)
@@ -132,9 +132,9 @@ def _sample(stored: StoredArray) -> np.ndarray:
 
 def _agreement(recorded: StoredArray, other: StoredArray) -> float | None:
     """Over all cells where both know them, else over the sampled ones."""
-    maps = [s.digest.argmax if s.values is None else best_channel(s.values) for s in (recorded, other)]
+    maps: list[Any] = [s.digest.argmax if s.values is None else best_channel(s.values) for s in (recorded, other)]
     if maps[0] is None or maps[1] is None:
         if len(recorded.shape) < 3 or recorded.shape[1] < 2:
             return None
         maps = [_sample(s).argmax(axis=1) for s in (recorded, other)]
-    return float((maps[0] == maps[1]).mean()) if maps[0].size else None
+    return float(np.equal(*maps).mean()) if maps[0].size else None

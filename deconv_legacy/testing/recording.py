@@ -100,7 +100,7 @@ class Recording:
             header[group] = {}
             for name, one in stored.items():
                 header[group][name] = one.digest.facts()
-                parts = {"full": one.values} if one.values is not None else {}
+                parts: dict[str, Any] = {"full": one.values} if one.values is not None else {}
                 if one.values is None:
                     kept = one.digest
                     parts = {"sample": kept.sample, "argmax": kept.argmax, "thumbnail": kept.thumbnail}

@@ -54,7 +54,9 @@ def _with_bias(y: Array, params: Sequence[Array]) -> Array:
 
 def _convolution(layer: Any) -> Reference:
     def run(x: Sequence[Array], p: Sequence[Array]) -> list[Array]:
-        pads = geometry.resolve_all_pads(layer.padding, x[0].shape[2:], p[0].shape[2:], layer.stride, layer.dilation)
+        pads: Any = geometry.resolve_all_pads(
+            layer.padding, x[0].shape[2:], p[0].shape[2:], layer.stride, layer.dilation
+        )
         settings = (layer.stride, pads, layer.dilation, layer.groups, layer.filter_flip)
         return [_with_bias(reference.conv(x[0], p[0], *settings), p)]
 
@@ -70,7 +72,7 @@ def _deconvolution(layer: Any) -> Reference:
             asked = layer.output_shape[2:] if layer._sized else (None,) * len(kernel)
             rules = zip(x[0].shape[2:], kernel, layer.stride, layer.padding, layer.dilation, asked, strict=True)
             size = [geometry.deconv_output_size(*rule) for rule in rules]
-        pads = geometry.resolve_all_pads(layer.padding, size, kernel, layer.stride, layer.dilation)
+        pads: Any = geometry.resolve_all_pads(layer.padding, size, kernel, layer.stride, layer.dilation)
         settings = (layer.stride, pads, layer.dilation, layer.groups, layer.filter_flip)
         return [_with_bias(reference.conv_input_grad(p[0], x[0], size, *settings), p)]
 
@@ -95,8 +97,8 @@ def _pooling(layer: Any) -> Reference | None:
             return [reference.caffe_max_pool(x[0], kernel, stride, pads, mode)[0]]
         if layer.rounding == "caffe":
             raise NotImplementedError(f"mode {layer.mode} with Caffe's windows")
-        mode = "average_inc_pad" if layer.mode == "average" else layer.mode
-        return [reference.theano_pool(x[0], kernel, layer.rounding == "floor", stride, pads, mode)]
+        rule: Any = "average_inc_pad" if layer.mode == "average" else layer.mode
+        return [reference.theano_pool(x[0], kernel, layer.rounding == "floor", stride, pads, rule)]
 
     return run
 

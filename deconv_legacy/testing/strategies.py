@@ -78,12 +78,13 @@ def legal_deconvolutions(
     """
     batch, groups = draw(st.integers(1, 2)), draw(st.integers(1, 2))
     inputs, outputs = (draw(st.integers(1, max_channels)) for _ in range(2))
-    sizes, kernel, stride, pads, dilation, output = [], [], [], [], [], []
+    columns: tuple[list[Any], ...] = ([], [], [], [], [], [])
+    sizes, kernel, stride, pads, dilation, output = columns
     for _ in range(ndim):
         n, k, s, d = (draw(st.integers(1, top)) for top in (max_size, 4, 3, 2))
         extent = geometry.dilated_kernel(k, d)
         # a pad of less than the window, and an output of at least one cell
-        room = geometry.deconv_output_size(n, k, s, 0, d)
+        room: Any = geometry.deconv_output_size(n, k, s, 0, d)
         before = draw(st.integers(0, min(extent - 1, (room - 1) // 2)))
         after = before if symmetric else draw(st.integers(0, min(extent - 1, room - 1 - before)))
         legal = [size for size in geometry.deconv_output_sizes(n, k, s, (before, after), d) if size > 0]

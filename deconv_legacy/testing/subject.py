@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,14 +187,10 @@ class Subject:
 
 
 def file_digest(path: str | Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(file)
-
-
-def _digest(file: Any) -> str:
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -270,10 +265,11 @@ def built_subject(built: Any, backend: str | None = None) -> Subject:
 def network_subject(network: Network, *, backend: str | None = None) -> Subject:
     """A subject from layers: each blob has the name of the layer that makes it, ``name[1]`` for its second output."""
     variables: dict[str, Any] = {}
-    inputs, stages = [], []
-    for layer in network.inputs:
-        inputs.append(layer.name)
-        variables[layer.name] = layer.output
+    inputs: list[str] = []
+    stages: list[Stage] = []
+    for source in network.inputs:
+        inputs.append(source.name)
+        variables[source.name] = source.output
     for number, variable in enumerate(v for v in network.input_variables if v not in variables.values()):
         name = variable.name or f"input{number}"
         inputs.append(name)

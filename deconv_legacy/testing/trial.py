@@ -164,7 +164,7 @@ def _made(case: Case, dtype: str) -> Layer:
 
 def _again(case: Case, dtype: str) -> Layer:
     filters = isinstance(case.layer, (ConvolutionLayer, DeconvolutionLayer))
-    extra = {"W": case.params[0], "groups": _groups(case.layer, case)} if filters else {}
+    extra: dict[str, Any] = {"W": case.params[0], "groups": _groups(case.layer, case)} if filters else {}
     inputs = [a.astype(dtype) for a in case.inputs]
     return rebuild(case.layer, inputs, params=dict(enumerate(case.params)), **extra)
 

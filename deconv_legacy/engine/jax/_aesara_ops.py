@@ -233,7 +233,11 @@ def repeat(op, node):
 
 @register(at.basic.Eye)
 def eye(op, node):
-    return lambda n, m, k: np.eye(*(int(concrete(v, "a size", i)) for i, v in enumerate((n, m, k))), dtype=op.dtype)
+    def make(*sizes):
+        rows, columns, diagonal = (int(concrete(v, "a size", i)) for i, v in enumerate(sizes))
+        return np.eye(rows, columns, diagonal, dtype=op.dtype)
+
+    return make
 
 
 # Reductions
@@ -469,7 +473,13 @@ def _integers(key, shape, dtype, low, high, *_):
     return jax.random.randint(key, shape, low, high, dtype)
 
 
-_DRAWS = {"uniform": _uniform, "normal": _normal, "bernoulli": _bernoulli, "integers": _integers, "randint": _integers}
+_DRAWS: dict[str, Any] = {
+    "uniform": _uniform,
+    "normal": _normal,
+    "bernoulli": _bernoulli,
+    "integers": _integers,
+    "randint": _integers,
+}
 
 
 @register(at.random.op.RandomVariable)

@@ -54,7 +54,8 @@ class _Plan:
         spans = [(o - 1) * s + 1 for o, s in zip(self.out, self.stride, strict=True)]
         first = image.ndim - self.ndim
         part = lax.dynamic_slice(image, (0,) * first + self._start(tap), (*image.shape[:first], *spans))
-        return part[(..., *(slice(None, None, s) for s in self.stride))]
+        every = (..., *(slice(None, None, s) for s in self.stride))
+        return part[every]
 
     def add(self, sums: Any, tap: Any, part: Any) -> Any:
         """Add to `sums` where tap number `tap` of each window lies."""
@@ -168,7 +169,7 @@ def _choose(op: Any, x: Any, y: Any, v: Any) -> Any:
     from jax.custom_derivatives import linear_call
 
     return linear_call(
-        lambda residuals, v: _gather(op, *residuals, v), lambda residuals, g: _scatter(op, *residuals, g), (x, y), v
+        lambda xy, v: _gather(op, xy[0], xy[1], v), lambda xy, g: _scatter(op, xy[0], xy[1], g), (x, y), v
     )
 
 

@@ -22,14 +22,17 @@ __all__ = [
 basic = aesara.graph.basic
 
 
-class _AnyVariable(type(basic.Variable)):  # type: ignore[misc]
+_Base: Any = basic.Variable
+
+
+class _AnyVariable(type(_Base)):  # type: ignore[misc]
     """Every variable of Aesara is an instance; ``issubclass`` is left alone: Aesara asks it itself."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, basic.Variable) if cls is Variable else super().__instancecheck__(instance)
 
 
-class Variable(basic.Variable, metaclass=_AnyVariable):
+class Variable(_Base, metaclass=_AnyVariable):
     """A variable whose `owner` may be left out: ``Variable(type, owner=None, index=None, name=None)``."""
 
     def __init__(self, type: Any, owner: Any = None, index: int | None = None, name: str | None = None):
