@@ -20,6 +20,7 @@ __all__ = ["Note", "Ported", "port_source"]
 
 # Functions of ours which only check more or take older arguments: plain Aesara's do, once deconv_legacy is imported.
 _PLAIN = {
+    "deconv_legacy.theano.old.function": "aesara",
     "deconv_legacy.theano.old.abstract_conv": "aesara.tensor.nnet.abstract_conv",
     "deconv_legacy.theano.old.conv": "aesara.tensor.nnet",
     "deconv_legacy.theano.old.pool": "aesara.tensor.signal.pool",

@@ -112,10 +112,18 @@ layers_: -inf
 
 def test_fork_layers_of_v1():
     with pytest.warns(UserWarning, match=r"LayerType CROP \(of a fork; kept\) at 1:16"):
-        net = prototxt.parse_net("layers { type: CROP name: 'c' }", allow_unknown=True)
+        net = prototxt.parse_net("layers { type: CROP name: 'c' crop_param { } }", allow_unknown=True)
     assert net.layer[0].type == "Crop"
     with pytest.raises(FileFormatError, match="'CROP' is no value of LayerType"):
         prototxt.parse_net("layers { type: CROP name: 'c' }")
+
+
+def test_crops_of_forks_without_parameters_are_told():
+    with (
+        pytest.warns(UserWarning, match=r"LayerType CROP \(of a fork; kept\) at 1:16"),
+        pytest.warns(UserWarning, match=r"Crop layers without crop_param at 1:1: each finds its offset"),
+    ):
+        prototxt.parse_net("layers { type: CROP name: 'c' }", allow_unknown=True)
 
 
 @pytest.mark.parametrize(

@@ -303,7 +303,10 @@ def test_photos_are_never_overwritten(tmp_path, segment):
         (["--model", "{net}", "--weights", "{weights}", "--mean", "1,2"], "2 channels, 3 (B,G,R) are needed"),
         (["--model", "{net}", "--weights", "{weights}", "--mean", "none"], "none: No such file"),
         (["--model", "{net}", "--weights", "{weights}", "--output-blob", "scor"], "no blob is called 'scor'"),
-        (["--model", "{net}", "--weights", "{weights}", "--backend", "cuda"], "invalid choice: 'cuda'"),
+        (
+            ["--model", "{net}", "--weights", "{weights}", "--backend", "cuda"],
+            "backend 'cuda' is unknown; legal are 'c', 'numpy', 'jax'",
+        ),
         (["--model", "{net}", "--weights", "{weights}", "--palette", "{net}"], "which this is not"),
     ],
 )

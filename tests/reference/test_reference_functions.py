@@ -220,6 +220,7 @@ def test_labels_are_checked():
 
 
 MODULES = [
+    "caffe_layers",
     "convolution",
     "elementwise",
     "losses",
