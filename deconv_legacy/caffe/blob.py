@@ -144,7 +144,7 @@ class Blob:
     def reshape(self, *shape: int) -> None:
         """Give the blob another shape; numbers stay, in memory order, as far as they fit."""
         new = tuple(int(n) for n in shape)
-        if any(n < 0 for n in new) or math.prod(new) > _MOST or len(new) > 32:
+        if any(not 0 <= n <= _MOST for n in new) or math.prod(new) > _MOST or len(new) > 32:
             raise SizeError(f"a blob of shape {new}: up to 32 sizes of at least 0, {_MOST} numbers", where="Blob")
         if new == self._shape:
             return

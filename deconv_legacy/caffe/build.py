@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,13 @@ from deconv_legacy.caffe._lexer import Place, type_places
 from deconv_legacy.caffe.caffemodel import StoredLayer, read_layers
 from deconv_legacy.caffe.filter import filter_net, unique_names
 from deconv_legacy.caffe.registry import LAYERS
-from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
+from deconv_legacy.errors import DeconvLegacyError, FileFormatError, MismatchError, SizeError
 from deconv_legacy.layers import InputLayer, Layer, Network
 
 __all__ = ["Build", "BuiltNet", "build_net", "make_layer", "refuse_unknown", "top_names"]
 
 TRAIN, TEST = 0, 1
+_MOST = 2**31 - 1
 
 
 class BuiltNet:
@@ -166,6 +169,8 @@ class Build:
         elif self.free and len(shape) == 4:
             # Caffe's nets are reshaped to each image: only the channels are fixed
             shape = (None, shape[1], None, None)
+        if any(n is not None and not 0 <= n <= _MOST for n in shape) or math.prod(n or 1 for n in shape) > _MOST:
+            raise SizeError(f"blob {blob!r} of shape {tuple(shape)}: sizes of at least 0, {_MOST:,} numbers at most")
         layer = InputLayer(shape, name=blob)
         self.inputs.append(layer)
         return layer
@@ -176,7 +181,12 @@ class Build:
         if "variance_norm" in fields:
             fields["variance_norm"] = ("FAN_IN", "FAN_OUT", "AVERAGE")[fields["variance_norm"]]
         kind = fields.pop("type", "constant")
-        return lambda shape, rng, dtype: fillers.fill(shape, kind, rng, dtype, **fields)
+
+        def fill(shape: Sequence[int], rng: Any, dtype: Any) -> np.ndarray:
+            need_room(shape)
+            return fillers.fill(shape, kind, rng, dtype, **fields)
+
+        return fill
 
     def shared(self, spec: Any, index: int) -> Any:
         """The parameter that another layer owns under the same ``param { name }``, or this layer in a build of the
@@ -288,6 +298,15 @@ def make_layer(spec: Any, bottoms: Sequence[Layer], build: Build) -> tuple[Layer
         made = LAYERS[spec.type](spec, bottoms, build)
     except SizeError as error:
         raise error if error.where else error.at(f"{spec.name} ({spec.type})") from None
+    except DeconvLegacyError:
+        raise
+    except OSError as error:  # a file that the layer names
+        cause = f"layer {spec.name!r} ({spec.type}): {error.strerror or error}"
+        raise FileFormatError(cause, path=error.filename) from error
+    except (ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
+        # sizes that NumPy or Aesara refuse
+        first = (str(error).splitlines() or ["out of memory"])[0]
+        raise SizeError(f"cannot be built: {first}", where=f"{spec.name} ({spec.type})") from error
     names = top_names(spec)
     outputs = len(made) if isinstance(made, list) else len(made.outputs)
     if len(names) > outputs or (outputs and not names):
@@ -295,7 +314,23 @@ def make_layer(spec: Any, bottoms: Sequence[Layer], build: Build) -> tuple[Layer
     if isinstance(made, list):
         return None, dict(zip(names, made, strict=True))
     build.own(spec, made)
+    for top in made.outputs:
+        if math.prod(n or 1 for n in top.type.shape) > _MOST:
+            raise SizeError(
+                f"a blob of shape {top.type.shape}: {_MOST:,} numbers at most", where=f"{spec.name} ({spec.type})"
+            )
     return made, {name: made.top(i) for i, name in enumerate(names)}
+
+
+def need_room(shape: Sequence[int]) -> None:
+    """Refuse a parameter that Caffe cannot count, or that this machine cannot hold."""
+    count = math.prod(shape)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if min(shape, default=0) < 0 or count > _MOST or 4 * count > memory:
+        raise SizeError(
+            f"a parameter of shape {tuple(shape)} has {count:,} numbers; {min(_MOST, memory // 4):,} are the most, "
+            "for Caffe and for this machine's memory"
+        )
 
 
 def top_names(spec: Any) -> list[str]:

@@ -59,7 +59,12 @@ class _DataLayer(Layer):
                 f"bottom, and {self._tops or 'one or more'} top blob(s)"
             )
         self.rng = np.random.default_rng(_state.seed())
-        self.open(top)
+        try:
+            self.open(top)
+        except OSError as error:
+            raise FileFormatError(
+                f"layer {self.where}: {error.strerror or error}", path=error.filename or None
+            ) from error
 
     def open(self, top):
         raise NotImplementedError(f"{type(self).__name__} opens nothing")

@@ -7,9 +7,10 @@ when it is first read, and from then on by every forward.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -239,7 +240,8 @@ class Net:
             if node.type in HOSTS:
                 if first:
                     node.host = make_host(node.spec)
-                    node.host.setup(bottoms, tops)
+                    with _naming(node):
+                        node.host.setup(bottoms, tops)
                     node.blobs = node.host.blobs
                     node.learns = [self._rate(node, i) != 0 for i in range(len(node.blobs))]
                 if first or hosts:
@@ -739,6 +741,17 @@ def _longest(first: Iterable[Any], second: Iterable[Any]) -> Iterable[tuple[Any,
     from itertools import zip_longest
 
     return zip_longest(first, second, fillvalue={})
+
+
+@contextlib.contextmanager
+def _naming(node: Node) -> Iterator[None]:
+    """Errors of a blob's size name the layer; what users' layers raise comes out as it is."""
+    try:
+        yield
+    except SizeError as error:
+        if node.type == "Python" or error.where != "Blob":
+            raise
+        raise error.at(f"{node.name} ({node.type})") from None
 
 
 def _free(shape: Sequence[int | None]) -> tuple[int | None, ...]:

@@ -58,6 +58,10 @@ def _slice(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
         raise MismatchError(f"layer {spec.name!r}: give axis or slice_dim, not both")
     axis = axis_of(spec, source, param.slice_dim if param.HasField("slice_dim") else param.axis)
     size, count = source.output_shape[axis], len(spec.top)
+    if not count:
+        raise MismatchError(
+            f"layer {spec.name!r}: Slice layer produces at least 1 top blob(s) as output, none is given"
+        )
     points = list(param.slice_point)
     if points and len(points) != count - 1:
         raise SizeError(f"{len(points)} slice points for {count} tops, {count - 1} are needed", axis=axis, where=where)
@@ -139,9 +143,8 @@ def _tile(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
 
     def tile(x: Any) -> Any:
         sizes = sizes_of(x)
-        return known_shape(
-            at.concatenate([x] * tiles, axis=axis), [*sizes[:axis], sizes[axis] * tiles, *sizes[axis + 1 :]]
-        )
+        repeats = [1] * axis + [tiles] + [1] * (x.ndim - axis - 1)
+        return known_shape(at.tile(x, repeats), [*sizes[:axis], sizes[axis] * tiles, *sizes[axis + 1 :]])
 
     return ExpressionLayer(bottoms, tile, spec.name)
 

@@ -21,9 +21,10 @@ __all__: list[str] = []
 def _convolution(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 1)
     param, source = spec.convolution_param, bottoms[0]
-    ndim = len(source.output_shape) - 2
+    ndim, where = len(source.output_shape) - 2, f"{spec.name} ({spec.type})"
+    if ndim < 1:
+        raise SizeError(f"a blob of {ndim + 2} axes; (N, channels, rows, columns) is needed", where=where)
     channels = source.output_shape[1]
-    where = f"{spec.name} ({spec.type})"
     if param.axis not in (1, 1 - (ndim + 2)):
         raise SizeError(f"axis {param.axis}: convolutions over channels (axis 1) are served", where=where)
     if channels is None:
