@@ -250,12 +250,13 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "theano.tensor.nnet.bn": ("aesara.tensor.nnet.batchnorm", *_GOF),
     "theano.tensor.nnet.conv": ("old.nnet_conv", "aesara.tensor.nnet.conv", "old.tensor"),
     "theano.tensor.nnet.conv3d2d": ("aesara.tensor.nnet.conv3d2d",),
-    "theano.tensor.nnet.corr": ("aesara.tensor.nnet.corr",),
-    "theano.tensor.nnet.corr3d": ("aesara.tensor.nnet.corr3d",),
+    "theano.tensor.nnet.corr": ("old.corr", "aesara.tensor.nnet.corr"),
+    "theano.tensor.nnet.corr3d": ("old.corr", "aesara.tensor.nnet.corr3d"),
     "theano.tensor.nnet.ctc": ("aesara.tensor.nnet.ctc",),
     "theano.tensor.nnet.neighbours": ("aesara.tensor.nnet.neighbours",),
     "theano.tensor.nnet.nnet": ("old.nnet", *_NNET, *_TENSOR, *_GOF),
     "theano.tensor.nnet.opt": (
+        "old.corr",
         "aesara.tensor.nnet.rewriting",
         "aesara.tensor.nnet.opt",
         "aesara.tensor.nnet.corr3d",
@@ -396,19 +397,11 @@ MOVED: dict[str, dict[str, str]] = {
     },
     "theano.tensor.basic": {"scal": "theano.scalar:", "elemwise": "theano.tensor.elemwise:"},
     "theano.tensor.nnet.abstract_conv": {"Assert": "aesara.raise_op:Assert"},
-    "theano.tensor.nnet.corr3d": {
-        "Corr3dMM_gradInputs": "aesara.tensor.nnet.corr3d:Corr3dMMGradInputs",
-        "Corr3dMM_gradWeights": "aesara.tensor.nnet.corr3d:Corr3dMMGradWeights",
-    },
     "theano.tensor.nnet.nnet": {
         "softmax_grad": "aesara.tensor.nnet.basic:softmax_grad_legacy",
         "scalar_softsign": "aesara.tensor.nnet.basic:scalar_softsign",
     },
     "theano.tensor.nnet": {"softmax_grad": "aesara.tensor.nnet.basic:softmax_grad_legacy"},
-    "theano.tensor.nnet.opt": {
-        "Corr3dMM_gradInputs": "aesara.tensor.nnet.corr3d:Corr3dMMGradInputs",
-        "Corr3dMM_gradWeights": "aesara.tensor.nnet.corr3d:Corr3dMMGradWeights",
-    },
     "theano.tensor.opt": {"Assert": "aesara.raise_op:Assert", "assert_op": "aesara.raise_op:assert_op"},
 }
 

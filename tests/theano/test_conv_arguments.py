@@ -7,7 +7,7 @@ from deconv_legacy.engine import aesara
 from deconv_legacy.engine.convolution import ConvInputGradient
 from deconv_legacy.errors import SizeError
 from deconv_legacy.theano.old import abstract_conv as ac
-from deconv_legacy.theano.old import conv, nnet_conv
+from deconv_legacy.theano.old import conv, corr, nnet_conv
 
 at = aesara.tensor
 W = np.zeros((3, 2, 3, 2), "float32")
@@ -100,6 +100,40 @@ def test_they_are_computed_by_our_engine():
     output = ac.conv2d_grad_wrt_inputs(gradient, at.constant(W), (None, None, 9, 10), subsample=(2, 2))
     function = aesara.function([gradient], output, mode="FAST_COMPILE")
     assert [n for n in function.maker.fgraph.apply_nodes if isinstance(n.op, ConvInputGradient)]
+
+
+def test_who_looks_for_corrmm_finds_the_engine():
+    gradient = at.tensor4(dtype="float32")
+    output = ac.conv2d_grad_wrt_inputs(gradient, at.constant(W), (None, None, 9, 10), subsample=(2, 2))
+    ops = [n.op for n in aesara.function([gradient], output, mode="FAST_COMPILE").maker.fgraph.apply_nodes]
+    assert [op for op in ops if isinstance(op, corr.CorrMM_gradInputs)]
+    for other in (corr.CorrMM, corr.CorrMM_gradWeights, corr.Corr3dMM_gradInputs):
+        assert not [op for op in ops if isinstance(op, other)]
+    op = corr.CorrMM("half", (2, 1))
+    assert isinstance(op, corr.CorrMM) and isinstance(op, aesara.tensor.nnet.corr.CorrMM) and op.subsample == (2, 1)
+    assert isinstance(aesara.tensor.nnet.corr.CorrMM(), corr.CorrMM)
+    assert isinstance(corr.Corr3dMM(), corr.Corr3dMM) and not isinstance(corr.Corr3dMM(), corr.CorrMM)
+
+
+def test_what_theano_passed_over():
+    """Other filters than announced: Theano said nothing. Filters that cannot be: AssertionError, and no more."""
+    images = at.constant(np.zeros((1, 2, 9, 10), "float32"))
+    announced = dict(filter_shape=(3, 2, 5, 5))
+    with pytest.raises(SizeError, match=r"`filter_shape` is \(3, 2, 5, 5\), but what is given has .*\(3, 2, 3, 2\)"):
+        deconvolve(**announced)
+    with pytest.raises(SizeError, match="`filter_shape` is"):
+        ac.conv2d(images, at.constant(W), **announced)
+    with pytest.raises(SizeError, match="`input_shape` is"):
+        ac.conv2d_grad_wrt_weights(images, at.constant(G), W.shape, input_shape=(1, 2, 8, 10), subsample=(2, 2))
+    with pytest.raises(ValueError, match="filters"):
+        ac.conv2d_grad_wrt_weights(images, at.constant(G), (3, 2, 4, 9), subsample=(2, 2))
+
+
+def test_dtypes_that_differ_are_told():
+    """A float64 gradient with float32 filters: Theano gave float32 and said nothing."""
+    with pytest.warns(UserWarning, match="from float64 and float32: its dtype is float32"):
+        output = ac.conv2d_grad_wrt_inputs(at.constant(G.astype("float64")), at.constant(W), (None, None, 6, 6))
+    assert output.dtype == "float32"
 
 
 def test_nnet_conv2d_has_the_old_keywords():

@@ -7,6 +7,7 @@ what cannot be is said when the graph is built, with the argument's name, its va
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -218,16 +219,25 @@ def _checked(output: Any) -> Any:
     return output
 
 
+def _agree(name: str, said: Any, variable: Any) -> None:
+    """A shape that was announced is the variable's, as far as either is known; Theano passed over it."""
+    for axis, (a, b) in enumerate(zip(said or (), variable.type.shape, strict=False)):
+        if isinstance(a, int) and b is not None and a != b:
+            raise SizeError(
+                f"`{name}` is {tuple(said)}, but what is given has the shape {variable.type.shape}", axis=axis
+            )
+
+
 def conv(ndim: int, input: Any, filters: Any, input_shape: Any, filter_shape: Any, **options: Any) -> Any:
     """The forward convolution, of one reading for all of Theano's functions."""
     length = 2 + 2 * ndim if options.get("unshared") else 2 + ndim
     input, filters = at.as_tensor_variable(input), at.as_tensor_variable(filters)
+    input_shape = _shape("input_shape", input_shape, 2 + ndim)
+    filter_shape = _shape("filter_shape", filter_shape, length)
+    _agree("input_shape", input_shape, input)
+    _agree("filter_shape", filter_shape, filters)
     kind: Any = AbstractConv2d if ndim == 2 else AbstractConv3d
-    op = kind(
-        imshp=_shape("input_shape", input_shape, 2 + ndim),
-        kshp=_shape("filter_shape", filter_shape, length),
-        **options,
-    )
+    op = kind(imshp=input_shape, kshp=filter_shape, **options)
     return _checked(op(input, filters))
 
 
@@ -237,6 +247,9 @@ def _spatial(ndim: int) -> range:
 
 def _gradient(ndim: int, kind: Any, first: Any, second: Any, imshp: Any, kshp: Any, shape: Any, options: Any) -> Any:
     first, second = at.as_tensor_variable(first), at.as_tensor_variable(second)
+    if first.dtype != second.dtype:
+        sentence = f"a convolution's gradient from {second.dtype} and {first.dtype}: its dtype is {first.dtype}"
+        warnings.warn(f"{sentence}, as in Theano", stacklevel=4)
 
     def number(n: Any) -> Any:
         return None if isinstance(n, at.Variable) and not isinstance(n, at.TensorConstant) else n
@@ -255,6 +268,7 @@ def _grad_wrt_inputs(
     length = 2 + 2 * ndim if options.get("unshared") else 2 + ndim
     input_shape = _shape("input_shape", input_shape, 2 + ndim, symbolic=_spatial(ndim), unknown=(0, 1))
     filter_shape = _shape("filter_shape", filter_shape, length)
+    _agree("filter_shape", filter_shape, at.as_tensor_variable(filters))
     kind = AbstractConv2d_gradInputs if ndim == 2 else AbstractConv3d_gradInputs
     return _gradient(ndim, kind, filters, output_grad, input_shape, filter_shape, input_shape, options)
 
@@ -266,6 +280,7 @@ def _grad_wrt_weights(
     last = range(length - ndim, length)
     filter_shape = _shape("filter_shape", filter_shape, length, symbolic=last, unknown=range(length - ndim))
     input_shape = _shape("input_shape", input_shape, 2 + ndim)
+    _agree("input_shape", input_shape, at.as_tensor_variable(input))
     kind = AbstractConv2d_gradWeights if ndim == 2 else AbstractConv3d_gradWeights
     return _gradient(ndim, kind, input, output_grad, input_shape, filter_shape, filter_shape, options)
 
