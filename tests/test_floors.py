@@ -28,7 +28,19 @@ FLOORS = {
 }
 EVERYWHERE = {"errors", "_version", "__version__"}
 REQUIRED = {"aesara", "numpy", "scipy"}
-OPTIONAL = {"google", "h5py", "PIL", "tqdm", "jax", "jaxlib", "matplotlib", "fissix", "safetensors", "hypothesis"}
+OPTIONAL = {
+    "google",
+    "h5py",
+    "PIL",
+    "tqdm",
+    "jax",
+    "jaxlib",
+    "distributed",
+    "matplotlib",
+    "fissix",
+    "safetensors",
+    "hypothesis",
+}
 # the specification may not lean on what it specifies
 REFERENCE_USERS = {"reference", "cli", "testing", "__main__"}
 

@@ -97,10 +97,10 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], align: str
         print("  ".join(cells).rstrip())
 
 
-def progress(items: Sequence[Any], unit: str) -> Any:
-    """The items, with a progress bar on stderr while they are worked on."""
+def progress(items: Iterable[Any], unit: str, total: int | None = None) -> Any:
+    """The items, with a progress bar on stderr while they are worked on; `total` where they cannot be counted."""
     try:
         from tqdm import tqdm
     except ImportError as error:
         raise MissingExtraError("tqdm", "caffe", "the progress bar") from error
-    return tqdm(items, unit=unit)
+    return tqdm(items, unit=unit, total=total)

@@ -8,7 +8,9 @@ net alone, and each pixel takes the class of the highest score. Written to the o
   histogram.json    pixels of each class, for each photo and in all
 
 A net with several heads writes STEM_HEAD_labels.png and STEM_HEAD_overlay.png for each. All photos, the net and the
-weights are checked before anything is written; files are written beside their place and then renamed.
+weights are checked before anything is written; files are written beside their place and then renamed. While a photo is
+computed, the next are read and the last are written. With --scheduler the workers of a Dask cluster compute; a photo
+whose worker dies is computed by another.
 
 Without --model, a small FCN-8s that comes with the package finds handwritten digits: classes background and 0 to 9.
 """
@@ -21,6 +23,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from deconv_legacy.caffe import build_net, read_mean, read_net
 from deconv_legacy.caffe._files import replacing
 from deconv_legacy.cli import _images
 from deconv_legacy.cli._common import add_backend, add_json, print_json, print_table, progress
+from deconv_legacy.cli._pipeline import Job, connect, on_workers, overlapped
 from deconv_legacy.errors import MismatchError
 
 __all__ = ["add_arguments", "run"]
@@ -66,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scores", action="store_true", help="also write the scores themselves, STEM_scores.npz")
     add_backend(parser)
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask scheduler, such as tcp://host:8786: its workers compute, photos are read and written here",
+    )
     add_json(parser)
 
 
@@ -95,20 +104,29 @@ def run(args: argparse.Namespace) -> None:
         warnings.warn(f"{model.weights}: weights of layers that the net does not have: {', '.join(unused)}")
     targets = _targets(args, heads)
     _prepare(args.out)
-    function = net.function(heads, backend=args.backend)
+    label = partial(_label, args.scores)
 
-    pixels: dict[str, dict[str, list[int]]] = {head: {} for head in heads}
-    for path in progress(args.photos, "photo"):
-        photo = _images.read_photo(path)
-        for head, scores in zip(heads, function(blob_of(photo, model.mean)), strict=True):
-            labels = scores[0].argmax(axis=0).astype(np.uint8)
+    def read(path: Path) -> np.ndarray:
+        return blob_of(_images.read_photo(path), model.mean)
+
+    def write(path: Path, results: list[_Labels]) -> list[list[int]]:
+        for head, (labels, _, scores) in zip(heads, results, strict=True):
             target = targets[path, head]
             _write(target["labels"], lambda file, x=labels: _images.write_labels(file, x, model.palette))
-            over = _images.overlay(photo, labels, model.palette)
+            over = _images.overlay(_images.read_photo(path), labels, model.palette)
             _write(target["overlay"], lambda file, x=over: _images.write_picture(file, x))
-            if args.scores:
-                _write(target["scores"], lambda file, x=scores[0]: np.savez(file, scores=x))
-            pixels[head][str(path)] = np.bincount(labels.ravel(), minlength=scores.shape[1]).tolist()
+            if scores is not None:
+                _write(target["scores"], lambda file, x=scores: np.savez(file, scores=x))
+        return [counts for _, counts, _ in results]
+
+    if args.scheduler is None:
+        function = net.function(heads, backend=args.backend)
+        results = overlapped(args.photos, read, lambda blob: label(function(blob)), write)
+    else:
+        job = Job(model.prototxt, model.weights, heads, args.backend)
+        results = on_workers(connect(args.scheduler), job, args.photos, read, label, write)
+    counts = {path: found for path, found in progress(results, "photo", len(args.photos))}
+    pixels = {head: {str(path): counts[path][i] for path in args.photos} for i, head in enumerate(heads)}
 
     histograms = [_histogram(model, head, counts) for head, counts in pixels.items()]
     _write(args.out / "histogram.json", lambda file: file.write_text(json.dumps(histograms, indent=2) + "\n"))
@@ -116,6 +134,19 @@ def run(args: argparse.Namespace) -> None:
         print_json(histograms)
     else:
         _print(histograms)
+
+
+_Labels = tuple[np.ndarray, list[int], np.ndarray | None]
+
+
+def _label(keep: bool, heads: list[np.ndarray]) -> list[_Labels]:
+    """Of the scores of each head: the class of each pixel, the pixels of each class, and the scores where asked for."""
+    results: list[_Labels] = []
+    for scores in heads:
+        labels = scores[0].argmax(axis=0).astype(np.uint8)
+        counts = np.bincount(labels.ravel(), minlength=scores.shape[1]).tolist()
+        results.append((labels, counts, scores[0] if keep else None))
+    return results
 
 
 def blob_of(photo: np.ndarray, mean: np.ndarray) -> np.ndarray:
