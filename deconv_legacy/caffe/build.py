@@ -22,7 +22,7 @@ from deconv_legacy.caffe.registry import LAYERS
 from deconv_legacy.errors import DeconvLegacyError, FileFormatError, MismatchError, SizeError
 from deconv_legacy.layers import InputLayer, Layer, Network
 
-__all__ = ["Build", "BuiltNet", "build_net", "make_layer", "refuse_unknown", "top_names"]
+__all__ = ["Build", "BuiltNet", "assumed_inputs", "build_net", "make_layer", "refuse_unknown", "top_names"]
 
 TRAIN, TEST = 0, 1
 _MOST = 2**31 - 1
@@ -290,6 +290,28 @@ def build_net(
     if not blobs:
         raise FileFormatError("the net has no layers in this phase", path=path)
     return BuiltNet(spec, layers, blobs, build.inputs, read)
+
+
+def assumed_inputs(spec: Any) -> dict[str, tuple[int | None, ...]]:
+    """Shapes for the tops of data layers, which tell none: images of 3 channels, and one channel for what a loss
+    compares with; batches and sizes stay free.
+
+    Parameters
+    ----------
+    spec
+        A NetParameter, filtered for its phase.
+
+    Examples
+    --------
+    >>> from deconv_legacy.caffe.prototxt import parse_net
+    >>> assumed_inputs(parse_net('''
+    ...     layer { name: "data" type: "Python" top: "data" top: "label" }
+    ...     layer { name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "loss" }'''))
+    {'data': (None, 3, None, None), 'label': (None, 1, None, None)}
+    """
+    labels = {blob for layer in spec.layer if layer.type.endswith("Loss") for blob in layer.bottom[1:]}
+    tops = [top for layer in spec.layer if not layer.bottom and layer.type != "Input" for top in layer.top]
+    return {top: (None, 1 if top in labels else 3, None, None) for top in tops}
 
 
 def make_layer(spec: Any, bottoms: Sequence[Layer], build: Build) -> tuple[Layer | None, dict[str, Layer]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from deconv_legacy import geometry
 from deconv_legacy.caffe import BuiltNet, build_net, read_net
+from deconv_legacy.caffe.build import assumed_inputs
 from deconv_legacy.caffe.filter import filter_net
 from deconv_legacy.cli._common import add_json, add_net, phase_number, print_json, print_table
 from deconv_legacy.errors import SizeError
@@ -36,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     spec = read_net(args.net)
     phase = phase_number(args.phase)
-    shapes = {**_assumed_inputs(filter_net(spec, phase)), **dict(args.input)}
     # sizes stay free: an offset that does not fit one size is to be compared, not refused
-    shapes = {blob: (None, *shape[1:2], *(None,) * len(shape[2:])) for blob, shape in shapes.items()}
+    given = {blob: (None, *shape[1:2], *(None,) * len(shape[2:])) for blob, shape in args.input}
+    shapes = {**assumed_inputs(filter_net(spec, phase)), **given}
     net = build_net(spec, phase, input_shapes=shapes, path=args.net)
     crops = [describe(layer, net) for layer in net.spec.layer if layer.type == "Crop"]
     if args.json:
@@ -46,14 +47,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(crops, args.chain)
     return int(any(crop["status"] != "OK" for crop in crops))
-
-
-def _assumed_inputs(spec: Any) -> dict[str, tuple[int, ...]]:
-    """Images of 3 channels for the tops of data layers, and one channel for those that a loss compares with; their
-    sizes say nothing."""
-    labels = {blob for layer in spec.layer if layer.type.endswith("Loss") for blob in layer.bottom[1:]}
-    tops = [top for layer in spec.layer if not layer.bottom and layer.type != "Input" for top in layer.top]
-    return {top: (1, 1 if top in labels else 3, 1, 1) for top in tops}
 
 
 def describe(spec: Any, net: BuiltNet) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from deconv_legacy import fillers
 from deconv_legacy.errors import DeconvLegacyError
 from deconv_legacy.layers import ConvolutionLayer, CropLayer, DeconvolutionLayer, InputLayer, crop_offsets
 from deconv_legacy.testing.rebuild import rebuild, sources, variable_of
-from deconv_legacy.testing.subject import Stage, Subject, built_subject, file_digest, subject_of
+from deconv_legacy.testing.subject import Stage, Subject, built_subject, file_digest, free_net, subject_of
 from deconv_legacy.testing.trial import Bench, Result
 
 FILTERS = (ConvolutionLayer, DeconvolutionLayer)
@@ -132,10 +132,10 @@ def check(
 
 def check_files(prototxt: str | Path, weights: str | Path, **options: Any) -> Check:
     """`check` of a Caffe net, and whether its two files belong together; options are those of `check`."""
-    from deconv_legacy.caffe import build_net, read_layers, read_net
+    from deconv_legacy.caffe import read_layers
 
     stored = read_layers(weights)
-    built = build_net(read_net(prototxt), path=prototxt, rng=0)
+    built = free_net(prototxt)
     names = list(built.params())
     problems = list(_unmatched(names, [layer.name for layer in stored if layer.blobs]))
     ours = [layer for layer in stored if layer.name in names and layer.blobs]

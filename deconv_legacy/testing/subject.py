@@ -213,25 +213,33 @@ def caffe_subject(
     phase
         ``"TEST"`` or ``"TRAIN"``.
     input_shapes
-        Of the tops of data layers, which tell none.
+        Of inputs; by default data layers bring 3 channels, or one where a loss compares with them, of any size.
 
     Raises
     ------
     FileFormatError, MismatchError, SizeError
     """
-    from deconv_legacy.caffe import build_net, read_net
-
-    files, path = {}, None
-    if isinstance(net, (str, Path)):
-        path, net = net, read_net(net)
-        files[Path(path).name] = file_digest(path)
-    built = build_net(net, {"TRAIN": 0, "TEST": 1}[phase], path=path, rng=0, input_shapes=input_shapes)
+    files = {Path(net).name: file_digest(net)} if isinstance(net, (str, Path)) else {}
+    built = free_net(net, phase, input_shapes)
     if weights is not None:
         built.load(weights)
         files[Path(weights).name] = file_digest(weights)
     subject = built_subject(built, backend)
     subject.files = files
     return subject
+
+
+def free_net(net: Any, phase: str = "TEST", input_shapes: Mapping[str, Sequence[int | None]] | None = None) -> Any:
+    """A `BuiltNet` for images of any size, whose data layers are inputs."""
+    from deconv_legacy.caffe import build_net, read_net
+    from deconv_legacy.caffe.build import assumed_inputs
+    from deconv_legacy.caffe.filter import filter_net
+
+    path, number = None, {"TRAIN": 0, "TEST": 1}[phase]
+    if isinstance(net, (str, Path)):
+        path, net = net, read_net(net)
+    shapes = {**assumed_inputs(filter_net(net, phase=number)), **(input_shapes or {})}
+    return build_net(net, number, path=path, rng=0, input_shapes=shapes)
 
 
 def built_subject(built: Any, backend: str | None = None) -> Subject:

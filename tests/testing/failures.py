@@ -11,7 +11,7 @@ from deconv_legacy.caffe import write_weights
 from deconv_legacy.testing import Recording, caffe_subject, record
 
 DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 23, 38] } } }\n'
-LABEL = 'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: [1, 1, 23, 38] } } }\n'
+LOADED = 'layer { name: "data" type: "Python" top: "data" top: "label" python_param { module: "m" layer: "L" } }\n'
 BODY = """
 layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
         convolution_param { num_output: 6 kernel_size: 3 pad: 1 } }
@@ -74,7 +74,7 @@ def write(folder: Path) -> None:
     write_weights(folder / "renamed.caffemodel", renamed)
     (folder / "floor.prototxt").write_text(text.replace("pool: MAX", "pool: MAX round_mode: FLOOR"))
     (folder / "crop.prototxt").write_text(text.replace("offset: 1", "offset: 2"))
-    (folder / "train.prototxt").write_text(DATA + LABEL + BODY + LOSS)
+    (folder / "train.prototxt").write_text(LOADED + BODY + LOSS)
     for name, recording in elsewhere(net, image).items():
         blobs = {f"out/{key}": stored.values for key, stored in recording.blobs.items()}
         np.savez(folder / f"{name}.npz", **{"in/data": recording.inputs["data"].values}, **blobs)
