@@ -19,7 +19,7 @@ __all__ = ["device_of", "jax", "with_64_bits", "without_side_effects"]
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 try:
-    import jax
+    import jax as module
 except ModuleNotFoundError as error:
     if error.name in ("jax", "jaxlib"):
         raise MissingExtraError("jax", "jax", "the JAX backend") from None
@@ -29,6 +29,8 @@ except Exception as error:  # versions that do not fit one another fail in many 
         f"JAX is installed but cannot be imported ({type(error).__name__}: {error}): "
         'pip install --force-reinstall "deconv_legacy[jax]"'
     ) from error
+
+jax: Any = module  # whose types differ from version to version
 
 
 def with_64_bits() -> Any:
