@@ -319,7 +319,11 @@ def make_layer(spec: Any, bottoms: Sequence[Layer], build: Build) -> tuple[Layer
     try:
         made = LAYERS[spec.type](spec, bottoms, build)
     except SizeError as error:
-        raise error if error.where else error.at(f"{spec.name} ({spec.type})") from None
+        where = f"{spec.name} ({spec.type})"
+        if error.where is None or error.where.startswith(f"{spec.name} ("):  # as the prototxt calls it, once
+            error.cause, error.where = error.cause.removeprefix(f"{where}: "), None
+            raise error.at(where) from None
+        raise
     except DeconvLegacyError:
         raise
     except OSError as error:  # a file that the layer names

@@ -65,6 +65,7 @@ def add_net(parser: argparse.ArgumentParser) -> None:
         help="shape of an input blob, in place of the file's; may be repeated",
     )
     parser.add_argument("--phase", choices=("TRAIN", "TEST"), default="TEST", help="whose layers (default TEST)")
+    add_forks(parser)
 
 
 def input_shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    spec = read_net(args.net)
+    spec = read_net(args.net, allow_unknown=args.forks)
     phase = phase_number(args.phase)
     # sizes stay free: an offset that does not fit one size is to be compared, not refused
     given = {blob: (None, *shape[1:2], *(None,) * len(shape[2:])) for blob, shape in args.input}

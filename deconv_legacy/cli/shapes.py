@@ -32,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     net = build_net(
-        read_net(args.net), phase_number(args.phase), input_shapes=dict(args.input), free=False, path=args.net
+        read_net(args.net, allow_unknown=args.forks),
+        phase_number(args.phase),
+        input_shapes=dict(args.input),
+        free=False,
+        path=args.net,
     )
     rows = describe(net)
     parameters = {variable: math.prod(variable.type.shape) for own in net.params().values() for variable in own}

@@ -176,3 +176,19 @@ def test_a_drawn_net_is_the_net(tmp_path, capsys):
     edges = [line.strip() for line in out.splitlines() if "->" in line]
     assert edges == ['"layer a" -> "blob x";', '"blob x" -> "layer b";', '"layer b" -> "blob y";']
     assert len(parse_net(text).layer) == 2
+
+
+@pytest.mark.filterwarnings("always")
+def test_shapes_and_offsets_of_a_forks_net(tmp_path, capsys):
+    net = tmp_path / "fork.prototxt"
+    net.write_text("""input: "x" input_shape { dim: [1, 3, 9, 13] }
+        layer { bottom: "x" top: "c" name: "c" type: "Convolution"
+                convolution_param { num_output: 4 kernel_size: 3 pad: 5 hole: 2 } }
+        layer { bottom: "c" bottom: "x" top: "cut" name: "cut" type: "Crop" }
+        layer { bottom: "cut" top: "i" name: "i" type: "Interp" interp_param { zoom_factor: 2 } }""")
+    assert "hole" in Run(capsys, "shapes", net).error()
+    layers = json.loads(Run(capsys, "shapes", net, "--forks", "--json").out)["layers"]
+    sizes = {layer["name"]: layer["sizes"] for layer in layers}
+    assert sizes["c"] == [[1, 4, 15, 19]] and sizes["i"] == [[1, 4, 17, 25]]
+    (crop,) = json.loads(Run(capsys, "offsets", net, "--forks", "--json").out)
+    assert crop["derived"] == crop["written"] == [3, 3]
