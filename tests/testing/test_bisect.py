@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from kit_helpers import elsewhere, fcn8s, golden, image, normalized
@@ -247,3 +250,27 @@ def test_nothing_in_common(net):
         bisect(Recording.from_arrays({"x": np.ones(3)}, {"data": image()}), net)
     with pytest.raises(MismatchError, match="no values for input 'data'"):
         bisect(Recording.from_arrays({"score": np.ones(3)}), net)
+
+
+FACADE = """
+import deconv_legacy.theano
+deconv_legacy.theano.install()
+import numpy as np, theano, theano.tensor as T
+from deconv_legacy.testing import bisect, record, subject_of
+x, rng = T.tensor4("x", dtype="float32"), np.random.default_rng(0)
+W = theano.shared(rng.standard_normal((4, 3, 3, 2)).astype("float32"), name="W")
+h = T.nnet.conv2d(x, W, subsample=(2, 2), border_mode=1)
+h.name = "h"
+y = T.nnet.abstract_conv.conv2d_grad_wrt_inputs(
+    h, W, input_shape=(1, 3, 8, 10), filter_shape=(4, 3, 3, 2), border_mode=(1, 1), subsample=(2, 2))
+y.name = "y"
+net = subject_of(y, backend="numpy")
+golden = record(net, {"x": rng.standard_normal((1, 3, 8, 10)).astype("float32")}, gradients=True)
+W.set_value(W.get_value()[:, :, ::-1, ::-1])
+print([(f.layer, f.cause.name) for f in bisect(golden, net, everything=True).findings])
+"""
+
+
+def test_theano_code_under_the_facade():
+    done = subprocess.run([sys.executable, "-c", FACADE], capture_output=True, text=True)
+    assert done.stdout.strip() == "[('h', 'filter flip'), ('y', 'filter flip')]", done.stderr
