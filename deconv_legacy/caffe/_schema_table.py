@@ -308,7 +308,7 @@ SegAccuracyParameter
   1 metric AccuracyMetric = PixelAccuracy; 2 ignore_label int32*; 3 reset bool = true
 EltwiseAccuracyParameter
   # DeconvNet
-  2 ignore_label int32
+  1 top_k uint32 = 1; 2 ignore_label int32
 LayerParameter
   # bn_param is 45 in SegNet and ENet, 152 in PSPNet; the others are numbered by us, as forks collide
   45 bn_param BNParameter; 1001 unpooling_param UnpoolingParameter;

@@ -104,11 +104,11 @@ def test_nets_like_deconvnets_and_deeplabs():
 def test_everything_that_is_missing_is_told_at_once():
     text = """
         layer { name: "a" type: "Nothing" top: "x" }
-        layer { name: "b" type: "EltwiseAccuracy" bottom: "x" top: "y" }
+        layer { name: "b" type: "RedAccuracy" bottom: "x" top: "y" }
         layer { name: "c" type: "Nothing" bottom: "y" top: "z" }"""
     with pytest.raises(FileFormatError) as caught:
         build_net(parse_net(text))
-    for words in ("'Nothing' of layer 'a'", "'EltwiseAccuracy' of layer 'b'", "'Nothing' of layer 'c'"):
+    for words in ("'Nothing' of layer 'a'", "'RedAccuracy' of layer 'b'", "'Nothing' of layer 'c'"):
         assert words in str(caught.value)
     text = """
         layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 } } }

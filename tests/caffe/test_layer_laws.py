@@ -306,6 +306,19 @@ def test_accuracy(axis, top_k, ignore):
     close(each, by_class)
 
 
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_eltwise_accuracy(top_k):
+    x = np.random.default_rng(4).integers(0, 3, X.shape).astype(float)  # with ties
+    hits = []
+    for n, row, column in np.ndindex(2, 4, 5):
+        label = int(IGNORED[n, 0, row, column])
+        order = sorted(((x[n, c, row, column], c) for c in range(3)), reverse=True)[:top_k]
+        hits += [label in [c for _, c in order]] if label != 255 else []
+    layer = f'type: "EltwiseAccuracy" eltwise_accuracy_param {{ top_k: {top_k} ignore_label: 255 }}'
+    _, (found,), _, _ = run(layer, [x, IGNORED], forks=True)
+    close(found, np.full((1, 1, 1, 1), np.mean(hits)))
+
+
 @pytest.mark.parametrize("axis", [None, 0, 1, -1], ids=str)
 @pytest.mark.parametrize("top_k", [1, 2])
 @pytest.mark.parametrize("values", [False, True], ids=["index", "value"])

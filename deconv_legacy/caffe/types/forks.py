@@ -15,7 +15,8 @@ import numpy as np
 
 from deconv_legacy import engine, fillers
 from deconv_legacy.caffe.registry import layer_type
-from deconv_legacy.caffe.types._common import need
+from deconv_legacy.caffe.types._common import ignored, need
+from deconv_legacy.caffe.types.losses import classes, one_each
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError, SizeError
 from deconv_legacy.layers import ExpressionLayer, Layer
@@ -94,6 +95,30 @@ def _unpooling(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
         )
     sizes = (param.unpool_h, param.unpool_w) if both else (param.unpool_size, param.unpool_size)
     return _unpool(spec, bottoms, sizes)
+
+
+@layer_type("EltwiseAccuracy")
+def _eltwise_accuracy(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
+    """DeconvNet's accuracy of pixels: of equal scores the last class comes first; NaN where no pixel counts."""
+    need(spec, bottoms, 2)
+    if not hasattr(spec, "eltwise_accuracy_param"):
+        raise MismatchError(f"layer {spec.name!r} (EltwiseAccuracy): a fork's layer; read its net with forks=True")
+    param, unseen = spec.eltwise_accuracy_param, ignored(spec.eltwise_accuracy_param)
+
+    def accuracy(scores: Any, labels: Any) -> Any:
+        one_each(spec, scores, labels, 1)
+        count = scores.shape[1]
+        x = at.moveaxis(scores, 1, -1).reshape((-1, count))
+        truth = at.trunc(labels.ravel())
+        counted = at.ones_like(truth, dtype="bool") if unseen is None else at.neq(truth, unseen)
+        truth = classes(spec, at.switch(counted, truth, 0), count)[:, None]
+        number = at.arange(count)[None]
+        own = at.sum(at.switch(at.eq(number, truth), x, 0), axis=1, keepdims=True)
+        before = at.sum((x > own) | (at.eq(x, own) & (number > truth)), axis=1)
+        hit = at.sum(at.switch(counted, before < param.top_k, 0))
+        return at.cast(hit / counted.sum(), "float32").reshape((1, 1, 1, 1))
+
+    return ExpressionLayer(bottoms, accuracy, spec.name)
 
 
 class _Bn(Layer):
