@@ -316,8 +316,10 @@ LayerParameter
   1004 dense_image_data_param DenseImageDataParameter; 1005 seg_accuracy_param SegAccuracyParameter;
   1006 eltwise_accuracy_param EltwiseAccuracyParameter
 V1LayerParameter
-  # HED and RCF (CROP), DeconvNet (all); SegNet and DeepLab are V2
-  enum LayerType CROP=40 ELTWISE_ACCURACY=41 UNPOOLING=42 BN=43 IMAGE_SEG_DATA=46 WINDOW_SEG_DATA=47
+  # HED and RCF (CROP), DeconvNet (up to 47), the first DeepLab (whose numbers are 39 to 45); SegNet is V2
+  enum LayerType CROP=40 ELTWISE_ACCURACY=41 UNPOOLING=42 BN=43 IMAGE_SEG_DATA=46 WINDOW_SEG_DATA=47;
+  enum LayerType INTERP=1001 PADDING=1002 SEG_ACCURACY=1003 MAT_WRITE=1004 MAT_READ=1005 DENSE_CRF=1006;
+  1045 interp_param InterpParameter; 1046 seg_accuracy_param SegAccuracyParameter;
   43 eltwise_accuracy_param EltwiseAccuracyParameter; 44 unpooling_param UnpoolingParameter;
   45 bn_param BNParameter
 """

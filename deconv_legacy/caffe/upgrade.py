@@ -62,8 +62,14 @@ LAYER_TYPES = {
     # of the forks (schema.messages(forks=True))
     "BN": "BN",
     "CROP": "Crop",
+    "DENSE_CRF": "DenseCRF",
     "ELTWISE_ACCURACY": "EltwiseAccuracy",
     "IMAGE_SEG_DATA": "ImageSegData",
+    "INTERP": "Interp",
+    "MAT_READ": "MatRead",
+    "MAT_WRITE": "MatWrite",
+    "PADDING": "Padding",
+    "SEG_ACCURACY": "SegAccuracy",
     "UNPOOLING": "Unpooling",
     "WINDOW_SEG_DATA": "WindowSegData",
 }

@@ -116,3 +116,17 @@ def test_everything_that_is_missing_is_told_at_once():
         layer { name: "b" type: "Python" bottom: "y" top: "z" python_param { module: "m" layer: "B" } }"""
     with pytest.raises(MismatchError, match=r"pycaffe's Net: 'a' \(A\), 'b' \(B\)"):
         build_net(parse_net(text))
+
+
+@pytest.mark.filterwarnings("ignore:not of BVLC Caffe")
+def test_the_first_deeplab():
+    """V1 with enum values of its own: what is here is built, what is not is told by type and layer."""
+    text = """input: "x" input_dim: [1, 4, 5, 6]
+        layers { bottom: "x" top: "i" name: "i" type: INTERP interp_param { zoom_factor: 8 } }"""
+    net = build_net(parse_net(text, allow_unknown=True), free=False)
+    assert net.blobs["i"].output_shape == (1, 4, 33, 41)
+    text += """layers { bottom: "i" top: "c" name: "cut" type: PADDING padding_param { pad_beg: -7 } }
+        layers { bottom: "c" bottom: "x" name: "acc" type: SEG_ACCURACY top: "a" }
+        layers { bottom: "c" name: "out" type: MAT_WRITE }"""
+    with pytest.raises(FileFormatError, match=r"'Padding' of layer 'cut'.*'SegAccuracy' of layer 'acc'.*'MatWrite'"):
+        build_net(parse_net(text, allow_unknown=True))
