@@ -30,6 +30,8 @@ _PLAIN_TENSOR = {"dot": "dot", "flatten": "flatten", "diag": "diag", "unravel_in
 _RENAMED = {"MRG_RandomStreams": "MRG_RandomStream"}
 _POOL = {"ds": "ws", "st": "stride", "padding": "pad"}
 _KEYWORDS = {"pool_2d": _POOL, "pool_3d": _POOL, "flatten": {"outdim": "ndim"}}
+# Libraries that import Theano themselves.
+_ON_THEANO = {"lasagne", "nolearn", "blocks", "pylearn2"}
 # Where a name is best taken from, if it is there: the shortest first.
 _FRONTS = ("aesara", "aesara.tensor", "aesara.tensor.nnet", "aesara.tensor.special", "aesara.scalar", "aesara.gradient")
 
@@ -116,6 +118,7 @@ class _Porter(ast.NodeVisitor):
         self.names: dict[str, _Place] = {}  # local name -> where it comes from now
         self.needed: set[str] = set()  # modules that the new text names in full
         self.imported: set[str] = set()
+        self.libraries: set[str] = set()
 
     def offset(self, line: int, column: int) -> int:
         # columns are counted in UTF-8 bytes
@@ -132,6 +135,8 @@ class _Porter(ast.NodeVisitor):
     # --- imports
 
     def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            self._library(node, alias.name)
         if not any(_is_theano(alias.name) for alias in node.names):
             return
         parts, later = [], []
@@ -154,7 +159,10 @@ class _Porter(ast.NodeVisitor):
         self.replace(node, "import " + ", ".join(dict.fromkeys(parts)))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        if node.level or not _is_theano(node.module or ""):
+        if node.level:
+            return
+        self._library(node, node.module or "")
+        if not _is_theano(node.module or ""):
             return
         module = str(node.module)
         groups: dict[str, list[str]] = {}
@@ -192,6 +200,16 @@ class _Porter(ast.NodeVisitor):
                 for p, names in groups.items()
             ),
         )
+
+    def _library(self, node: Any, module: str) -> None:
+        root = module.partition(".")[0]
+        if root in _ON_THEANO and root not in self.libraries:
+            self.libraries.add(root)
+            self.note(
+                node,
+                f"{root} imports Theano itself: port it too, or let `deconv_legacy.theano.install()` come before it "
+                "(its variables are Aesara's own)",
+            )
 
     # --- uses
 

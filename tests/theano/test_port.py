@@ -78,6 +78,11 @@ def test_what_cannot_be_decided_is_said():
     assert "from theano.tensor import *" in ported.new  # left for the user
 
 
+def test_a_library_on_theano_is_told_once():
+    ported = port_source("import theano\nimport lasagne\nfrom lasagne.layers import InputLayer\n", "old.py")
+    assert [note.line for note in ported.notes] == [2] and "lasagne imports Theano itself" in ported.notes[0].text
+
+
 def test_python_2_is_converted_first():
     ported = port_source("import theano\nprint theano.shared\n", "old.py")
     assert (
