@@ -43,12 +43,14 @@ def draw_images(path: Path, rows: dict[str, Sequence[np.ndarray]], size: float =
     columns = max(len(images) for images in rows.values())
 
     def paint(figure: Any) -> None:
+        figure.get_layout_engine().set(h_pad=0.14)
         axes = figure.subplots(len(rows), columns, squeeze=False)
         for line in axes:
             for axis in line:
                 axis.set_axis_off()
         for line, (name, images) in zip(axes, rows.items(), strict=True):
-            line[0].set_title(name, loc="left", fontsize=9)
+            # a long name must not widen the first column
+            line[0].text(0, 1.06, name, transform=line[0].transAxes, fontsize=9, in_layout=False)
             for axis, image in zip(line, images, strict=False):
                 axis.imshow(image, **{"cmap": "gray", "interpolation": "nearest", **how})
 

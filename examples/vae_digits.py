@@ -2,7 +2,7 @@
 
 The first post's title promises one, and its code has none: no mean, no variance, no divergence. Here they are.
 
-    python examples/vae_digits.py                     # a minute or two; --quick for seconds
+    python examples/vae_digits.py                     # a few minutes; --quick for seconds
 """
 
 from __future__ import annotations
