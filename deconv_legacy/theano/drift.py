@@ -242,7 +242,9 @@ class Bridges:
         if "list-index" in self.names:
             tree = _Indices().apply(tree)
             _told_index.append(self)
-        return compile(tree, path, "exec", dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # as in _parse
+            return compile(tree, path, "exec", dont_inherit=True)
 
 
 def _decode(data: bytes) -> str:

@@ -120,6 +120,13 @@ def test_what_is_no_python_at_all():
         drift.to_python3("if if", "x.py")
 
 
+def test_old_habits_of_syntax_give_no_warnings():
+    code = drift.Bridges(report=print).compile(b"y = 'a' is 'b'\nz = '\\d'\n", "old.py")
+    namespace = {}
+    exec(code, namespace)
+    assert namespace["y"] is False and namespace["z"] == "\\d"
+
+
 def test_bridges_are_taken_down_again():
     import collections
 
