@@ -11,6 +11,7 @@ True
 1 of 1 parameters differ, first 'score.W'
 """
 
+from deconv_legacy.testing.adapters import caffe_subject, subject_from_file, subject_of
 from deconv_legacy.testing.assertions import assert_gradients, assert_matches_reference, assert_same
 from deconv_legacy.testing.bisect import Bisection, bisect
 from deconv_legacy.testing.causes import CAUSES
@@ -18,7 +19,7 @@ from deconv_legacy.testing.check import Check, Problem, check, check_files
 from deconv_legacy.testing.compare import PARTS, Comparison, compare
 from deconv_legacy.testing.record import FULL_BYTES, record, seeded_inputs
 from deconv_legacy.testing.recording import Recording, read_recording
-from deconv_legacy.testing.subject import Subject, caffe_subject, subject_from_file, subject_of
+from deconv_legacy.testing.subject import Subject
 
 __all__ = [
     "CAUSES",

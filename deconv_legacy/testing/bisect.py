@@ -13,10 +13,11 @@ import numpy as np
 
 from deconv_legacy.errors import DeconvLegacyError, MismatchError
 from deconv_legacy.testing import tolerance as tolerances
+from deconv_legacy.testing.adapters import subject_of
 from deconv_legacy.testing.causes import Trial, try_causes
 from deconv_legacy.testing.measure import Measure, measure
 from deconv_legacy.testing.recording import Recording, StoredArray
-from deconv_legacy.testing.subject import Stage, Subject, subject_of
+from deconv_legacy.testing.subject import Stage, Subject
 
 __all__ = ["Bisection", "Finding", "bisect"]
 

@@ -14,8 +14,9 @@ import numpy as np
 from deconv_legacy import fillers
 from deconv_legacy.errors import DeconvLegacyError
 from deconv_legacy.layers import ConvolutionLayer, CropLayer, DeconvolutionLayer, InputLayer, crop_offsets
+from deconv_legacy.testing.adapters import built_subject, file_digest, free_net, subject_of
 from deconv_legacy.testing.rebuild import rebuild, sources, variable_of
-from deconv_legacy.testing.subject import Stage, Subject, built_subject, file_digest, free_net, subject_of
+from deconv_legacy.testing.subject import Stage, Subject
 from deconv_legacy.testing.trial import Bench, Result
 
 FILTERS = (ConvolutionLayer, DeconvolutionLayer)

@@ -8,10 +8,10 @@ from typing import Any
 
 from deconv_legacy.errors import MismatchError
 from deconv_legacy.testing import tolerance as tolerances
+from deconv_legacy.testing.adapters import subject_of
 from deconv_legacy.testing.measure import Measure, measure
 from deconv_legacy.testing.record import record
 from deconv_legacy.testing.recording import Recording, StoredArray
-from deconv_legacy.testing.subject import subject_of
 
 __all__ = ["Comparison", "compare", "compare_recordings"]
 

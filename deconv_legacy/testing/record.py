@@ -13,9 +13,10 @@ from deconv_legacy import engine
 from deconv_legacy._version import __version__
 from deconv_legacy.errors import MismatchError
 from deconv_legacy.testing import tolerance
+from deconv_legacy.testing.adapters import subject_of
 from deconv_legacy.testing.recording import Recording, StoredArray
 from deconv_legacy.testing.settings import settings_of
-from deconv_legacy.testing.subject import Subject, subject_of
+from deconv_legacy.testing.subject import Subject
 
 __all__ = ["FULL_BYTES", "record", "seeded_inputs"]
 

@@ -14,10 +14,10 @@ from deconv_legacy.engine import aesara
 from deconv_legacy.errors import FileFormatError, MismatchError
 from deconv_legacy.layers import ConvolutionLayer, DeconvolutionLayer, InputLayer, Network
 from deconv_legacy.testing import Recording, caffe_subject, compare, read_recording, record, seeded_inputs, subject_of
+from deconv_legacy.testing.adapters import graph_subject
 from deconv_legacy.testing.digest import digest, sample_cells
 from deconv_legacy.testing.measure import measure
 from deconv_legacy.testing.recording import StoredArray
-from deconv_legacy.testing.subject import graph_subject
 
 at = aesara.tensor
 
