@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from deconv_legacy import geometry
-from deconv_legacy.engine import _shapes
+from deconv_legacy.engine import _shapes, _taps
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 from deconv_legacy.engine.jax._import import jax
 from deconv_legacy.engine.jax._pointwise import rectify
@@ -24,6 +24,8 @@ jnp, lax = jax.numpy, jax.lax
 __all__: list[str] = []
 
 Ints = tuple[int, ...]
+
+_UNROLLED = 64  # taps; for larger filters the program would become long
 
 
 def _layout(ndim: int) -> tuple[str, str, str]:
@@ -173,11 +175,33 @@ def conv_weight_gradient(op, node):
         if 0 in x.shape or 0 in y.shape:
             return jnp.zeros(shape, x.dtype)
         pads = _pads(op, x.shape[2:], kernel)
-        w = jax.ShapeDtypeStruct(shape, x.dtype)
-        (w,) = jax.linear_transpose(lambda w: _convolve(op, x, w, op.stride, pads, op.dilation), w)(y)
-        return _turned(op, w)
+
+        def transposed(x, y):
+            w = jax.ShapeDtypeStruct(shape, x.dtype)
+            return jax.linear_transpose(lambda w: _convolve(op, x, w, op.stride, pads, op.dilation), w)(y)[0]
+
+        if math.prod(kernel) > _UNROLLED or trace().precision == "bfloat16":
+            return _turned(op, transposed(x, y))
+        by_taps = functools.partial(_weights_by_taps, op, kernel, pads)
+        return _turned(op, lax.platform_dependent(x, y, cpu=by_taps, default=transposed))
 
     return gradient
+
+
+def _weights_by_taps(op: Any, kernel: Ints, pads: Any, x: Any, y: Any) -> Any:
+    """A matrix product for each tap: on a CPU half the time of XLA's convolution with filters as large as `y`."""
+    batch, groups, out = x.shape[0], op.groups, y.shape[2:]
+    x = jnp.pad(x, ((0, 0), (0, 0), *pads)).reshape(
+        batch, groups, -1, *(n + sum(p) for n, p in zip(x.shape[2:], pads, strict=True))
+    )
+    y = y.reshape(batch, groups, -1, *out)
+    cells = (0, *range(3, 3 + op.ndim))
+    sums = []
+    for _, (_, _, *window) in _taps.taps(kernel, out, op.stride, op.dilation, flip=False):
+        part = x[(slice(None), slice(None), slice(None), *window)]
+        sums.append(lax.dot_general(y, part, ((cells, cells), ((1,), (1,))), precision=lax.Precision.HIGHEST))
+    # (groups, M / groups, C / groups) for each tap
+    return jnp.stack(sums, -1).reshape(groups * y.shape[2], x.shape[2], *kernel)
 
 
 # Filters of their own at every place
