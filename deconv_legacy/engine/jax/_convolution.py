@@ -197,8 +197,8 @@ def _weights_by_taps(op: Any, kernel: Ints, pads: Any, x: Any, y: Any) -> Any:
     y = y.reshape(batch, groups, -1, *out)
     cells = (0, *range(3, 3 + op.ndim))
     sums = []
-    for _, (_, _, *window) in _taps.taps(kernel, out, op.stride, op.dilation, flip=False):
-        part = x[(slice(None), slice(None), slice(None), *window)]
+    for _, window in _taps.taps(kernel, out, op.stride, op.dilation, flip=False):
+        part = x[(slice(None), *window)]  # the channels lie in groups
         sums.append(lax.dot_general(y, part, ((cells, cells), ((1,), (1,))), precision=lax.Precision.HIGHEST))
     # (groups, M / groups, C / groups) for each tap
     return jnp.stack(sums, -1).reshape(groups * y.shape[2], x.shape[2], *kernel)
