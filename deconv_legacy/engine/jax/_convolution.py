@@ -198,7 +198,8 @@ def _weights_by_taps(op: Any, kernel: Ints, pads: Any, x: Any, y: Any) -> Any:
     cells = (0, *range(3, 3 + op.ndim))
     sums = []
     for _, window in _taps.taps(kernel, out, op.stride, op.dilation, flip=False):
-        part = x[(slice(None), *window)]  # the channels lie in groups
+        index = (slice(None), *window)  # the channels lie in groups
+        part = x[index]
         sums.append(lax.dot_general(y, part, ((cells, cells), ((1,), (1,))), precision=lax.Precision.HIGHEST))
     # (groups, M / groups, C / groups) for each tap
     return jnp.stack(sums, -1).reshape(groups * y.shape[2], x.shape[2], *kernel)
