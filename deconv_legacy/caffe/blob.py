@@ -12,7 +12,9 @@ import numpy as np
 
 from deconv_legacy.errors import SizeError
 
-__all__ = ["Blob", "BlobVec", "ParamBlob"]
+__all__ = ["DATA", "DIFF", "Blob", "BlobVec", "ParamBlob"]
+
+DATA, DIFF = 0, 1  # which of a blob's two arrays
 
 _MOST = 2**31 - 1  # Caffe counts with an int
 
@@ -33,11 +35,11 @@ class Blob:
 
     @property
     def data(self) -> np.ndarray:
-        return self._array(0)
+        return self._array(DATA)
 
     @property
     def diff(self) -> np.ndarray:
-        return self._array(1)
+        return self._array(DIFF)
 
     def _array(self, which: int) -> np.ndarray:
         compute = self.pending[which]

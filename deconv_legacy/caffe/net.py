@@ -12,15 +12,18 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from deconv_legacy import engine
 from deconv_legacy.caffe import _state
+from deconv_legacy.caffe._backward import plan_backward
 from deconv_legacy.caffe._files import is_hdf5
+from deconv_legacy.caffe._passes import BackwardPass, ForwardPass
 from deconv_legacy.caffe._segment import Node, Segment, link
-from deconv_legacy.caffe.blob import Blob, BlobVec, ParamBlob
+from deconv_legacy.caffe.blob import DATA, DIFF, Blob, BlobVec, ParamBlob
 from deconv_legacy.caffe.build import Build, refuse_unknown, top_names
 from deconv_legacy.caffe.caffemodel import read_layers, write_weights
 from deconv_legacy.caffe.filter import filter_net, unique_names
@@ -33,8 +36,6 @@ from deconv_legacy.layers import InputLayer
 
 __all__ = ["Net", "NetLayer"]
 
-DATA, DIFF = 0, 1
-
 
 class NetLayer:
     """A compiled layer as ``net.layers`` shows it: its ``type`` and its ``blobs``."""
@@ -45,55 +46,6 @@ class NetLayer:
 
     def __repr__(self) -> str:
         return f"<{self.type} layer with {len(self.blobs)} blobs>"
-
-
-class _Pass:
-    """A forward through a segment: what it started from, so that more of it can be computed later."""
-
-    def __init__(self, net: Net, segment: Segment):
-        self.net, self.segment = net, segment
-        self.inputs = [net.blobs[name].data for name in segment.inputs]
-        self.seeds = [int(seed) for seed in net._random.integers(2**63, size=len(segment.random))]
-
-    def keep(self) -> None:
-        """Arrays of its own: the net's change."""
-        self.inputs = [array.copy() for array in self.inputs]
-
-    def run(self, tops: Sequence[str], updates: bool = False) -> list[np.ndarray]:
-        self.segment.draw(self.seeds)
-        return self.segment.function(tops, updates)(*self.inputs)
-
-    def compute(self) -> None:
-        """Everything of this pass that is pending."""
-        blobs = self.net.blobs
-        names = [name for name in self.segment.tops if blobs[name].waits_for(DATA, self)]
-        asked = [name for name in names if name in self.net._wanted[DATA]]
-        for name, values in zip(asked, self.run(asked), strict=True):
-            blobs[name].store(DATA, values)
-
-
-class _BackwardPass:
-    """The same for gradients."""
-
-    def __init__(self, forward: _Pass, layers: tuple[int, int]):
-        self.net, self.forward, self.layers = forward.net, forward, layers
-        self.found = forward.segment.gradients(*layers)
-        self.given = [self.net.blobs[name].diff for name in self.found.given]
-
-    def keep(self) -> None:
-        self.given = [array.copy() for array in self.given]
-
-    def run(self, diffs: Sequence[str], tops: Sequence[str] = (), updates: bool = False) -> list[np.ndarray]:
-        segment = self.forward.segment
-        segment.draw(self.forward.seeds)
-        return segment.function(tops, updates, self.layers, diffs)(*self.forward.inputs, *self.given)
-
-    def compute(self) -> None:
-        blobs = self.net.blobs
-        names = [name for name in self.found.diffs if blobs[name].waits_for(DIFF, self)]
-        asked = [name for name in names if name in self.net._wanted[DIFF]]
-        for name, values in zip(asked, self.run(asked), strict=False):
-            blobs[name].store(DIFF, values)
 
 
 class Net:
@@ -190,7 +142,7 @@ class Net:
         self._params: dict[str, list[Any]] = {}  # layer -> shared variables, for builds to come
         self._memory: dict[str, Any] = {}
         self._segments: dict[Any, Segment] = {}
-        self._passes: dict[int, _Pass] = {}  # by layer: the last forward through it
+        self._passes: dict[int, ForwardPass] = {}  # by layer: the last forward through it
         self._wanted: tuple[dict[str, None], dict[str, None]] = ({}, {})
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
         read: dict[str, None] = {}
@@ -223,7 +175,7 @@ class Net:
         for name, blob in self.blobs.items():
             if self._nodes[makers[name]].host is None:
                 blob.infer = self._infer
-        self._find_backward()
+        plan_backward(self._nodes, self.blobs, self._spec.force_backward)
         self._layer_names = [node.name for node in self._nodes]
         self.layers = [node.host if node.host is not None else NetLayer(node) for node in self._nodes]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
@@ -272,42 +224,6 @@ class Net:
 
     def _ends(self, node: Node) -> tuple[list[Blob], list[Blob]]:
         return [self.blobs[name] for name in node.bottoms], [self.blobs[name] for name in node.tops]
-
-    def _find_backward(self) -> None:
-        """Which layers a backward runs through: those under a loss that learn, or have something below that does."""
-        force = self._spec.force_backward
-        needs: dict[str, bool] = {}
-        for node in self._nodes:
-            asked = list(node.spec.propagate_down)
-            if asked and len(asked) != len(node.bottoms):
-                raise MismatchError(f"layer {node.name!r}: propagate_down must be unspecified or once per bottom")
-            node.bottom_need = asked or [needs[name] for name in node.bottoms]
-            node.need_backward = any(node.bottom_need) or any(node.learns)
-            if node.host is not None and not node.bottoms:
-                node.need_backward = False
-            needs.update(dict.fromkeys(node.tops, node.need_backward))
-            for name, weight in zip(node.tops, node.loss_weights, strict=True):
-                if weight:
-                    self.blobs[name].diff[...] = weight
-        under_loss: set[str] = set()
-        skipped: set[str] = set()
-        for node in reversed(self._nodes):
-            contributes = any(node.loss_weights) or any(name in under_loss for name in node.tops)
-            skip = all(name in skipped for name in node.tops)
-            if not contributes or (node.need_backward and skip):
-                node.need_backward = False
-                node.bottom_need = [False] * len(node.bottoms)
-            for name, need in zip(node.bottoms, node.bottom_need, strict=True):
-                if contributes:
-                    under_loss.add(name)
-                if not need:
-                    skipped.add(name)
-        if force:
-            for node in self._nodes:
-                node.need_backward = bool(node.bottoms)
-                label = 1 if node.type.endswith("Loss") and node.type != "EuclideanLoss" else None
-                node.bottom_need = [need or i != label for i, need in enumerate(node.bottom_need)]
-                node.learns = [True] * len(node.learns)
 
     # Shapes and weights
 
@@ -518,14 +434,14 @@ class Net:
     def _is_wanted(self, which: int, name: str, names: Iterable[str]) -> bool:
         return name in names or name in self._wanted[which] or self.blobs[name].held(which)
 
-    def _start(self, start: int, end: int) -> tuple[dict[str, Any], _Pass]:
+    def _start(self, start: int, end: int) -> tuple[dict[str, Any], ForwardPass]:
         segment = self._segment(start, end)
-        taken = _Pass(self, segment)
+        taken = ForwardPass(self, segment)
         for index in range(start, end + 1):
             self._passes[index] = taken
         return segment.tops, taken
 
-    def _finish(self, taken: _Pass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
+    def _finish(self, taken: ForwardPass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
         """Put the tops and moving averages of a pass in place; the other tops wait until they are read."""
         segment = taken.segment
         # the pass is looked at again by backward and by blobs that are read
@@ -632,17 +548,17 @@ class Net:
             return
         taken = self._passes.get(start)
         if taken is None or self._passes.get(end) is not taken:
-            taken = _Pass(self, self._segment(start, end))
-        down = _BackwardPass(taken, (start, end))
+            taken = ForwardPass(self, self._segment(start, end))
+        down = BackwardPass(taken, (start, end))
         wanted = self._wanted_diffs(down, names)
         self._finish_backward(down, wanted, down.run(wanted))
 
-    def _wanted_diffs(self, down: _BackwardPass, names: Iterable[str]) -> list[str]:
+    def _wanted_diffs(self, down: BackwardPass, names: Iterable[str]) -> list[str]:
         """Those that are read: by name, or by a layer below this piece."""
         inside = set(down.forward.segment.tops)
         return [n for n in down.found.diffs if n not in inside or self._is_wanted(DIFF, n, names)]
 
-    def _finish_backward(self, down: _BackwardPass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
+    def _finish_backward(self, down: BackwardPass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
         down.keep()
         for name, values in zip(wanted, results, strict=False):
             self.blobs[name].store(DIFF, values)
@@ -665,7 +581,7 @@ class Net:
         self._forward(0, start - 1)
         tops, taken = self._start(start, end)
         wanted = [name for name in tops if self._is_wanted(DATA, name, self.outputs)]
-        down = _BackwardPass(taken, (start, end))
+        down = BackwardPass(taken, (start, end))
         diffs = self._wanted_diffs(down, ())
         results = down.run(diffs, wanted, updates=True)
         count = len(wanted) + len(taken.segment.updates)
@@ -708,16 +624,19 @@ class Net:
         """Forward and backward, batch by batch; `kwargs` are inputs and diffs of outputs, by name."""
         of_blobs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.outputs, *(blobs or [])}}
         of_diffs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.inputs, *(diffs or [])}}
+        batch: dict[str, Any]
+        of_batch: dict[str, Any]
         forwards = self._batches({name: kwargs[name] for name in self.inputs if name in kwargs})
         backwards = self._batches({name: kwargs[name] for name in self.outputs if name in kwargs})
-        for batch, of_batch in _longest(forwards, backwards):
+        for batch, of_batch in zip_longest(forwards, backwards, fillvalue={}):
             for name, values in self.forward(blobs=blobs, **batch).items():
                 of_blobs[name].extend(np.atleast_1d(values).copy())
             for name, values in self.backward(diffs=diffs, **of_batch).items():
                 of_diffs[name].extend(values.copy())
         count = len(next(iter(kwargs.values())))
-        cut = lambda found: {name: np.asarray(rows)[:count] for name, rows in found.items()}  # noqa: E731
-        return cut(of_blobs), cut(of_diffs)
+        of_all = of_blobs, of_diffs
+        blobs_cut, diffs_cut = ({name: np.asarray(rows)[:count] for name, rows in found.items()} for found in of_all)
+        return blobs_cut, diffs_cut
 
     def _batches(self, arrays: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         """Cut arrays into batches of the net's size, the last filled up with zeros."""
@@ -735,12 +654,6 @@ class Net:
 
     def __repr__(self) -> str:
         return f"<Net {self.name!r}: {len(self._nodes)} layers, {', '.join(self.inputs)} -> {', '.join(self.outputs)}>"
-
-
-def _longest(first: Iterable[Any], second: Iterable[Any]) -> Iterable[tuple[Any, Any]]:
-    from itertools import zip_longest
-
-    return zip_longest(first, second, fillvalue={})
 
 
 @contextlib.contextmanager
