@@ -26,6 +26,9 @@ __all__: list[str] = []
 Ints = tuple[int, ...]
 
 _UNROLLED = 64  # taps; for larger filters the program would become long
+_COPIED = (
+    2**24
+)  # numbers; XLA copies the input once for each tap, which costs memory and saves no time for large images
 
 
 def _layout(ndim: int) -> tuple[str, str, str]:
@@ -180,7 +183,8 @@ def conv_weight_gradient(op, node):
             w = jax.ShapeDtypeStruct(shape, x.dtype)
             return jax.linear_transpose(lambda w: _convolve(op, x, w, op.stride, pads, op.dilation), w)(y)[0]
 
-        if math.prod(kernel) > _UNROLLED or trace().precision == "bfloat16":
+        taps = math.prod(kernel)
+        if taps > _UNROLLED or taps * x.size > _COPIED or trace().precision == "bfloat16":
             return _turned(op, transposed(x, y))
         by_taps = functools.partial(_weights_by_taps, op, kernel, pads)
         return _turned(op, lax.platform_dependent(x, y, cpu=by_taps, default=transposed))
@@ -189,7 +193,7 @@ def conv_weight_gradient(op, node):
 
 
 def _weights_by_taps(op: Any, kernel: Ints, pads: Any, x: Any, y: Any) -> Any:
-    """A matrix product for each tap: on a CPU half the time of XLA's convolution with filters as large as `y`."""
+    """A matrix product for each tap: on a CPU half the time of XLA's convolution with filters as large as `y`, for small images."""
     batch, groups, out = x.shape[0], op.groups, y.shape[2:]
     x = jnp.pad(x, ((0, 0), (0, 0), *pads)).reshape(
         batch, groups, -1, *(n + sum(p) for n, p in zip(x.shape[2:], pads, strict=True))
