@@ -7,6 +7,8 @@
     files that Python 2 wrote are read with ``encoding="latin1"`` where the default fails.
 ``text``
     ``np.genfromtxt`` gives strings, as it did when these were bytes.
+``linspace``
+    ``np.linspace`` takes a float for its count and cuts it to an integer, as it did before NumPy 1.18.
 ``random``
     once Python 2 code was met, ``random.randint``, ``choice``, ``shuffle``, ... draw what they drew there.
 ``parent``
@@ -55,6 +57,7 @@ BRIDGES = {
     "time": "time.clock",
     "pickle": "pickles written by Python 2",
     "text": "np.genfromtxt gives strings, no bytes",
+    "linspace": "np.linspace with a float as count",
     "random": "what a seeded random.randint, choice, shuffle, ... drew under Python 2",
     "parent": "modules of the folder above the script's",
     "python2": "Python 2 syntax and its integer division",
@@ -138,6 +141,8 @@ class Bridges:
             self._serve_pickle()
         if "text" in self.names:
             self._replace(np, "genfromtxt", self._genfromtxt(np.genfromtxt))
+        if "linspace" in self.names:
+            self._replace(np, "linspace", self._linspace(np.linspace))
         if "random" in self.names:
             for name in _random2.FUNCTIONS:
                 self._replace(random, name, self._drawing(name, getattr(random, name)))
@@ -190,6 +195,16 @@ class Bridges:
             return original(*args, **options)
 
         return genfromtxt
+
+    def _linspace(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def linspace(start: Any, stop: Any, num: Any = 50, *args: Any, **options: Any) -> Any:
+            if isinstance(num, (float, np.floating)):
+                self.tell("linspace", f"np.linspace, with {num} values", _caller())
+                num = int(num)
+            return original(start, stop, num, *args, **options)
+
+        return linspace
 
     def _drawing(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

@@ -1,6 +1,7 @@
 """The bridges of `deconv-legacy run`: each works, tells once, and can be left out."""
 
 import ast
+import inspect
 import pickle
 
 import numpy as np
@@ -173,6 +174,64 @@ def test_random_numbers_are_those_of_python_2_once_there_is_python_2():
     random.seed(0)
     assert random.randint(1, 10) == new
     assert sum("random" in text for text in told) == 1
+
+
+def bridged(name, use):
+    """What `use` gives over one bridge, and how often that was told when it is used twice."""
+    told = []
+    bridges = drift.Bridges([name], told.append)
+    bridges.build()
+    try:
+        use()
+        return use(), [text.split("'")[1] for text in told]
+    finally:
+        bridges.remove()
+
+
+def test_linspace_with_a_float_count():
+    with pytest.raises(TypeError):
+        np.linspace(-1, 1, 5.0)
+    points, told = bridged("linspace", lambda: [np.linspace(-1, 1, n) for n in (np.sqrt(25), 5.9, np.float32(5))])
+    assert all(np.array_equal(p, [-1, -0.5, 0, 0.5, 1]) for p in points) and told == ["linspace"]
+    (points, step), told = bridged("linspace", lambda: np.linspace(0, 4, num=4, endpoint=False, retstep=True))
+    assert np.array_equal(points, [0, 1, 2, 3]) and step == 1 and told == []  # an integer: nothing to bridge
+    assert bridged("linspace", lambda: len(np.linspace(0, 1)))[0] == 50
+    with pytest.raises(TypeError):
+        bridged("numpy", lambda: np.linspace(-1, 1, 5.0))
+
+
+@pytest.mark.skipif(hasattr(inspect, "getargspec"), reason="Python 3.10 has it still")
+def test_getargspec():
+    spec, told = bridged("inspect", lambda: inspect.getargspec(lambda a, b=2, *c, **d: None))
+    assert spec == (["a", "b"], "c", "d", (2,)) and spec.keywords == "d" and told == ["inspect"]
+    with pytest.raises(AttributeError, match="getargspec"):
+        bridged("time", lambda: inspect.getargspec)
+
+
+def test_pickles_of_python_2(tmp_path):
+    values = np.array([1, 200, 70000], "<i8")
+    # numpy.array([1, 200, 70000]), its bytes a str of Python 2 (opcode U)
+    data = (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x03\x85"
+        b"cnumpy\ndtype\nU\x02i8K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        b"U\x18" + values.tobytes() + b"tb."
+    )
+    path = tmp_path / "array.pkl"
+    path.write_bytes(b"before" + data)
+
+    def load():
+        with open(path, "rb") as file:
+            file.seek(6)
+            return pickle.load(file)
+
+    for use in (load, lambda: pickle.loads(data)):
+        with pytest.raises(UnicodeDecodeError):
+            use()
+        array, told = bridged("pickle", use)
+        assert np.array_equal(array, values) and array.dtype == "<i8" and told == ["pickle"]
+    assert bridged("pickle", lambda: pickle.loads(pickle.dumps("new"))) == ("new", [])
+    with pytest.raises(UnicodeDecodeError):
+        bridged("pickle", lambda: pickle.loads(data, encoding="ascii"))  # who names an encoding means it
 
 
 @pytest.mark.parametrize("source", ["d.keys()[0]", "zip(a, b)[1]", "len(map(f, x))", "d.items()[-1][0]"])
