@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -364,11 +363,11 @@ def test_an_interruption_leaves_whole_files_only(tmp_path, segment, monkeypatch,
 def test_control_c(tmp_path, net):
     photos = [save(tmp_path / f"{index}.png", noise(700, 500, index)) for index in range(40)]
     words = [*photos, "--model", net[0], "--weights", net[1], "--out", tmp_path / "out", "--backend", "numpy"]
-    command = [sys.executable, "-m", "deconv_legacy", "segment", *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # a shell's background jobs ignore Ctrl-C, and so would this child of one
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, cwd=ROOT, preexec_fn=heed, **pipes)
+    heed = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; from deconv_legacy.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "segment", *map(str, words)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "out" / "0_overlay.png").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
