@@ -5,7 +5,7 @@
 >>> import theano, lasagne  # doctest: +SKIP
 
 Importing this package changes nothing; `install` adds an import hook for ``theano`` and its modules, takes over
-THEANO_FLAGS and .theanorc, and mends two faults of Aesara where it finds them. docs/compat-theano.md lists the names.
+THEANO_FLAGS and .theanorc, and mends three faults of Aesara where it finds them. docs/compat-theano.md lists the names.
 """
 
 from __future__ import annotations

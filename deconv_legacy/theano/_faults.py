@@ -1,4 +1,4 @@
-"""Two faults of Aesara that only a patch can mend: each is looked for first, and mended only where it is found."""
+"""Three faults of Aesara that only a patch can mend: each is looked for first, and mended only where it is found."""
 
 from __future__ import annotations
 
@@ -61,12 +61,34 @@ def mend_default_update() -> None:
     at.TensorType.filter_variable = filter_variable
 
 
+def pool_hessian_fails() -> bool:
+    """Whether the second derivative of a max pool is announced with the shape of its input, not of its output."""
+    image = at.TensorType("float32", (5,))()
+    pooled = at.TensorType("float32", (None,))()
+    op = at.signal.pool.DownsampleFactorMaxGradGrad(ignore_border=True, ndim=1)
+    return bool(op(image, pooled, image, (2,)).type.shape == (5,))
+
+
+def mend_pool_hessian() -> None:
+    op = at.signal.pool.DownsampleFactorMaxGradGrad
+    original = op.make_node
+
+    def make_node(self: Any, x: Any, maxout: Any, *args: Any, **options: Any) -> Any:
+        node = original(self, x, maxout, *args, **options)
+        image, pooled = (variable.type for variable in node.inputs[:2])
+        outputs = [at.TensorType(image.dtype, shape=pooled.shape)()]
+        return aesara.graph.basic.Apply(self, node.inputs, outputs)
+
+    op.make_node = make_node
+
+
 def mend() -> list[str]:
     """Mend what is broken; the names of what was."""
     mended = []
     for name, fails, repair in (
         ("CorrMM.make_node", corr_fails, mend_corr),
         ("SharedVariable.default_update", default_update_fails, mend_default_update),
+        ("DownsampleFactorMaxGradGrad.make_node", pool_hessian_fails, mend_pool_hessian),
     ):
         if fails():
             repair()

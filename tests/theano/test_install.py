@@ -1,5 +1,7 @@
 """install(): opt-in, refuses beside a real Theano, gives a module tree that behaves as Theano's did."""
 
+import pytest
+
 
 def test_importing_the_room_changes_nothing(python):
     python("""
@@ -110,7 +112,8 @@ def test_aesaras_faults_are_mended_where_a_probe_finds_them(python):
     python("""
         import deconv_legacy
         from deconv_legacy.theano import _faults, install
-        assert _faults.corr_fails() and _faults.default_update_fails()  # as in Aesara 2.9.4
+        # as in Aesara 2.9.4
+        assert _faults.corr_fails() and _faults.default_update_fails() and _faults.pool_hessian_fails()
         install()
         assert _faults.mend() == []
         import numpy as np, theano, theano.tensor as T
@@ -120,6 +123,29 @@ def test_aesaras_faults_are_mended_where_a_probe_finds_them(python):
         theano.function([], average)()
         assert (average.get_value() == 2).all()
     """)
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_second_derivatives_of_max_pools_whose_sizes_are_known(python, mended):
+    start = """
+    from deconv_legacy.theano import _faults, install
+    """
+    start += "install()" if mended else "_faults.mend = list; install()"
+    use = """
+    import theano, theano.tensor as T
+    from theano.tensor.signal.pool import DownsampleFactorMaxGradGrad, Pool
+    x = T.as_tensor_variable([[3.0, 1.0, 2.0, 5.0, 4.0]])
+    z, weights = T.specify_shape(T.dmatrix(), (1, 5)), T.dmatrix()
+    pooled = Pool(ignore_border=True, ndim=1)(x, (2,))
+    at_maxima = DownsampleFactorMaxGradGrad(ignore_border=True, ndim=1)(x, pooled, z, (2,))
+    product = at_maxima * weights
+    gradient = T.grad(product.sum(), z)
+    f = theano.function([z.owner.inputs[0], weights], [product, gradient], mode="FAST_COMPILE")
+    product, gradient = f([[1.0, 2.0, 3.0, 4.0, 5.0]], [[7.0, 9.0]])
+    assert product.tolist() == [[7.0, 36.0]] and gradient.tolist() == [[7.0, 0.0, 0.0, 9.0, 0.0]]
+    """
+    done = python(start + use, ok=mended)
+    assert mended or "Got shape (1, 2)" in done.stderr, "Aesara has mended it: drop ours"
 
 
 def test_flags_and_files_are_translated(python, tmp_path):
