@@ -39,7 +39,7 @@ def draw(path: Path, paint: Callable[[Any], None], size: tuple[float, float] = (
 
 
 def draw_images(path: Path, rows: dict[str, Sequence[np.ndarray]], size: float = 1.0, **how: Any) -> Path | None:
-    """Rows of pictures, each row under its name; `how` goes to matplotlib's imshow."""
+    """Rows of pictures, each row under its name, 0 black to 1 white in all; `how` goes to matplotlib's imshow."""
     columns = max(len(images) for images in rows.values())
 
     def paint(figure: Any) -> None:
@@ -52,7 +52,7 @@ def draw_images(path: Path, rows: dict[str, Sequence[np.ndarray]], size: float =
             # a long name must not widen the first column
             line[0].text(0, 1.06, name, transform=line[0].transAxes, fontsize=9, in_layout=False)
             for axis, image in zip(line, images, strict=False):
-                axis.imshow(image, **{"cmap": "gray", "interpolation": "nearest", **how})
+                axis.imshow(image, **{"cmap": "gray", "interpolation": "nearest", "vmin": 0, "vmax": 1, **how})
 
     return draw(path, paint, (size * max(columns, 4), (size + 0.25) * len(rows)))
 

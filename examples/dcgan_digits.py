@@ -78,6 +78,7 @@ def main(argv=None):
             " ": list(after[10:20, 0]),
             "  ": list(after[20:, 0]),
         },
+        vmin=-1,
     )
     return found
 

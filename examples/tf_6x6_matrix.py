@@ -23,12 +23,14 @@ def main(argv=None):
         for axis, (name, image) in zip(
             figure.subplots(1, 3), {"input": a[0], "filter": w[..., 0], "output": y[0]}.items(), strict=True
         ):
-            axis.imshow(image[:, :, 0], cmap="viridis")
+            axis.imshow(image[:, :, 0], cmap="Blues", vmin=0, vmax=12)  # pale enough for black numbers
             axis.set_title(name)
+            axis.set_xticks(range(image.shape[1]))
+            axis.set_yticks(range(image.shape[0]))
             for (row, column), value in np.ndenumerate(image[:, :, 0]):
-                axis.text(column, row, f"{value:g}", ha="center", va="center", color="w")
+                axis.text(column, row, f"{value:g}", ha="center", va="center")
 
-    return {"matrix": y[0, :, :, 0], "picture": draw(arguments.out / "tf_6x6_matrix.png", paint)}
+    return {"matrix": y[0, :, :, 0], "picture": draw(arguments.out / "tf_6x6_matrix.png", paint, (8, 3))}
 
 
 if __name__ == "__main__":

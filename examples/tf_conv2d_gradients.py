@@ -104,6 +104,8 @@ def main(argv=None):
             "4x4 filter: transpose, turned filter": [transpose[0, :, :, 0], flipped[0, :, :, 0]],
         },
         1.5,
+        vmin=None,  # gradients have no range of their own: each picture its own
+        vmax=None,
     )
     return found
 
