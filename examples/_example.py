@@ -43,7 +43,8 @@ def draw_images(path: Path, rows: dict[str, Sequence[np.ndarray]], size: float =
     columns = max(len(images) for images in rows.values())
 
     def paint(figure: Any) -> None:
-        figure.get_layout_engine().set(h_pad=0.14)
+        # room for the first row's name
+        figure.get_layout_engine().set(h_pad=0.14, rect=(0, 0, 1, 1 - 0.12 / figure.get_figheight()))
         axes = figure.subplots(len(rows), columns, squeeze=False)
         for line in axes:
             for axis in line:
@@ -54,7 +55,7 @@ def draw_images(path: Path, rows: dict[str, Sequence[np.ndarray]], size: float =
             for axis, image in zip(line, images, strict=False):
                 axis.imshow(image, **{"cmap": "gray", "interpolation": "nearest", "vmin": 0, "vmax": 1, **how})
 
-    return draw(path, paint, (size * max(columns, 4), (size + 0.25) * len(rows)))
+    return draw(path, paint, (size * max(columns, 4), (size + 0.25) * len(rows) + 0.12))
 
 
 def digits() -> np.ndarray:

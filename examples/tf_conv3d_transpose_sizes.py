@@ -57,7 +57,8 @@ def main(argv=None):
             axis.bar(range(1, 12), [0 if c is None else c for c in found[padding].values()], color="tab:red")
             axis.plot(range(1, 12), np.ones(11), "k--", lw=1)
             axis.plot([s for s, ok in zip(range(1, 12), legal, strict=True) if ok], [1] * sum(legal), "go")
-            axis.set(title=f"{padding}: legal sizes green", xlabel="output size", ylabel="size before, refused ones")
+            axis.set(title=f"{padding}: legal sizes green", xlabel="output size", xticks=range(1, 12))
+            axis.set(ylabel="what its convolution gives; the input has 1", yticks=range(4))
 
     found["picture"] = draw(arguments.out / "tf_conv3d_transpose_sizes.png", paint)
     return found
