@@ -48,6 +48,7 @@ def main(argv=None):
         axis.axhline(4, color="k", lw=0.5)
         axis.plot(found["legal"], [4] * 3, "ro")
         axis.set(xlabel="size", ylabel="size after kernel 5, stride 3, pad 1", title="Red: all that become 4")
+        axis.set_yticks(range(3, 7))
 
     found["picture"] = draw(arguments.out / "theano_deconvolution_layer.png", paint)
     return found
