@@ -17,12 +17,19 @@ from deconv_legacy.errors import DeconvLegacyError
 __all__ = ["aesara", "have_compiler"]
 
 
+_NOTES = (
+    "g++ not detected",
+    "NumPy C-API based implementation",
+    "We did not find a dynamic library",  # Aesara links with the ``-l:FILE`` of `scipy_ldflags`, but does not know it
+)
+
+
 class _OurWordsInstead(logging.Filter):
     """Holds back Aesara's own notes on a missing compiler or BLAS: `compile` says what matters, once."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        return "g++ not detected" not in text and "NumPy C-API based implementation" not in text
+        return not any(words in text for words in _NOTES)
 
 
 def _import_aesara():
@@ -58,6 +65,9 @@ def _import_aesara():
                 ) from None
             import aesara.tensor.nnet.abstract_conv
             import aesara.tensor.signal.pool
+        if aesara.config.blas__ldflags and aesara.config.blas__ldflags == _blas_flags.scipy_ldflags():
+            # it looks for the library once in a process, and would warn then
+            aesara.tensor.blas.ldflags(libs=False, libs_dir=True)
     finally:
         for logger in loggers:
             logger.removeFilter(quiet)

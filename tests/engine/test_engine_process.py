@@ -129,6 +129,18 @@ def test_aesara_imported_first():
     run(before, COMPUTE, after)
 
 
+def test_a_product_by_blas_is_quiet(tmp_path):
+    """Aesara says that it finds no library where it links with the one that is named."""
+    code = """
+        import numpy as np
+        from deconv_legacy.engine import aesara
+        x, y = aesara.tensor.dmatrix(), aesara.tensor.dmatrix()
+        aesara.tensor.blas.Dot22().c_lib_dirs()
+        print(aesara.function([x, y], x.dot(y), mode="FAST_COMPILE")(np.ones((2, 3)), np.ones((3, 1))).sum())
+    """
+    assert run(code, flags=f"base_compiledir={tmp_path}") == ["6.0"]
+
+
 def test_flags_of_the_user_stand():
     code = """
         import os
