@@ -110,7 +110,7 @@ class SegDataLayer(Layer):
 
     def load(self, name: str, index: str) -> np.ndarray:
         """The (channels, rows, columns) of a top."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says of no top how it is loaded")
 
     def reshape(self, bottom, top):
         index = self.indices[self.idx]

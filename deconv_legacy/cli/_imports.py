@@ -22,7 +22,8 @@ class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self._specs: dict[str, Any] = {}
 
     def target(self, fullname: str) -> str | None:
-        raise NotImplementedError
+        """The name of our module for `fullname`; None for modules of others."""
+        raise NotImplementedError(f"{type(self).__name__} names no modules")
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         if self.target(fullname) is None:

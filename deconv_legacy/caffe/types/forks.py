@@ -19,6 +19,7 @@ from deconv_legacy.caffe.types._common import ignored, need
 from deconv_legacy.caffe.types.losses import classes, one_each
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError, SizeError
+from deconv_legacy.geometry import formulas
 from deconv_legacy.layers import ExpressionLayer, Layer
 from deconv_legacy.layers.expression import sizes_of
 
@@ -54,8 +55,10 @@ def _interp(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
             x = engine.crop(x, sizes, offsets=-param.pad_beg)
         if to_size:
             return engine.linear_resize(x, [param.height, param.width], "align_corners")
-        shrunk = [(n - 1) // param.shrink_factor + 1 for n in sizes]
-        return engine.linear_resize(x, [n + (n - 1) * (param.zoom_factor - 1) for n in shrunk], "align_corners")
+        # corners on corners: as a convolution shrinks, and a deconvolution zooms, with a kernel of one cell
+        shrunk = [formulas.conv(n, 1, param.shrink_factor, 0) for n in sizes]
+        zoomed = [formulas.deconv_smallest(n, 1, param.zoom_factor, 0) for n in shrunk]
+        return engine.linear_resize(x, zoomed, "align_corners")
 
     return ExpressionLayer(bottoms, interp, spec.name)
 
