@@ -178,14 +178,14 @@ def off_by_one() -> None:
     from PIL import Image
 
     from deconv_legacy.caffe import parse_net
-    from deconv_legacy.cli import _images, segment
+    from deconv_legacy.cli import _images, _segmenter
     from deconv_legacy.testing import caffe_subject, compare, record
     from deconv_legacy.testing.report import error_map, heat
 
-    text = (segment.MODEL / "deploy.prototxt").read_text()
-    weights = segment.MODEL / "weights.caffemodel"
+    text = (_segmenter.MODEL / "deploy.prototxt").read_text()
+    weights = _segmenter.MODEL / "weights.caffemodel"
     photo = _images.read_photo(Path(__file__).parent.parent / "examples" / "photo.png")
-    data = {"data": segment.blob_of(photo, np.array(segment.CAFFE_MEAN))}
+    data = {"data": _segmenter.blob_of(photo, np.array(_segmenter.CAFFE_MEAN))}
     right = caffe_subject(parse_net(text), weights)
     last = right.stages[-1].layer.offset[0]
     wrong = caffe_subject(parse_net(text.replace(f"offset: {last}", f"offset: {last + 1}")), weights)

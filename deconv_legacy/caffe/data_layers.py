@@ -29,8 +29,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deconv_legacy.caffe._label_files import label_image, mat_variable, open_image, sbd_labels
 from deconv_legacy.caffe.layer import Layer
-from deconv_legacy.errors import FileFormatError, MismatchError, MissingExtraError, SizeError
+from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 
 __all__ = [
     "NYUDSegDataLayer",
@@ -153,7 +154,7 @@ class VOCSegDataLayer(SegDataLayer):
     def load(self, name, index):
         if name == "data":
             return _image(self.place("{voc_dir}/JPEGImages/{index}.jpg", index), self.mean)
-        return _palette(self.place("{voc_dir}/SegmentationClass/{index}.png", index))
+        return label_image(self.place("{voc_dir}/SegmentationClass/{index}.png", index))[np.newaxis]
 
 
 class SBDDSegDataLayer(VOCSegDataLayer):
@@ -166,12 +167,7 @@ class SBDDSegDataLayer(VOCSegDataLayer):
     def load(self, name, index):
         if name == "data":
             return _image(self.place("{sbdd_dir}/img/{index}.jpg", index), self.mean)
-        path = self.place("{sbdd_dir}/cls/{index}.mat", index)
-        found = _mat(path, "GTcls")
-        try:
-            return found[0]["Segmentation"][0].astype(np.uint8)[np.newaxis]
-        except (IndexError, KeyError, ValueError):
-            raise FileFormatError("GTcls holds no Segmentation", path=path) from None
+        return sbd_labels(self.place("{sbdd_dir}/cls/{index}.mat", index))[np.newaxis]
 
 
 class NYUDSegDataLayer(SegDataLayer):
@@ -194,10 +190,10 @@ class NYUDSegDataLayer(SegDataLayer):
         if name == "label":
             path = self.place("{nyud_dir}/segmentation/img_{index}.mat", index)
             # 0, void, becomes 255
-            return (_mat(path, "segmentation").astype(np.uint8) - np.uint8(1))[np.newaxis]
+            return (mat_variable(path, "segmentation").astype(np.uint8) - np.uint8(1))[np.newaxis]
         path = self.place(f"{{nyud_dir}}/data/{'images' if name == 'color' else name}/img_{{index}}.png", index)
         if name == "depth":
-            depth = np.array(_open(path), np.float32)
+            depth = np.array(open_image(path), np.float32)
             if depth.ndim != 2 or (depth <= 0).any():
                 raise FileFormatError("a depth image has one channel, of depths above 0", path=path)
             return np.log(depth)[np.newaxis] - self.mean_logd
@@ -220,7 +216,7 @@ class SIFTFlowSegDataLayer(SegDataLayer):
         stem = f"{{siftflow_dir}}/{folder}/spatial_envelope_256x256_static_8outdoorcategories/{{index}}"
         if name == "data":
             return _image(self.place(stem + ".jpg", index), self.mean)
-        label = _mat(self.place(stem + ".mat", index), "S")
+        label = mat_variable(self.place(stem + ".mat", index), "S")
         # void is 0, in geometric labels -1, and becomes 255
         return (np.maximum(label, 0).astype(np.uint8) - np.uint8(1))[np.newaxis]
 
@@ -254,53 +250,15 @@ class PASCALContextSegDataLayer(SegDataLayer):
         if name == "data":
             return _image(self.place("{voc_dir}/VOC2010/JPEGImages/{index}.jpg", index), self.mean)
         path = self.place("{context_dir}/trainval/{index}.mat", index)
-        label = _mat(path, "LabelMap").astype(np.int64)
+        label = mat_variable(path, "LabelMap").astype(np.int64)
         if label.min(initial=0) < 0 or label.max(initial=0) >= len(self.classes):
             raise FileFormatError(f"LabelMap has numbers {label.min()} .. {label.max()}", path=path)
         return self.classes[label][np.newaxis]
 
 
-def _open(path: Path) -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("Pillow", "caffe", "reading images") from error
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FileFormatError(f"not an image that can be read: {error}", path=path) from None
-
-
 def _image(path: Path, mean: np.ndarray, bgr: bool = True) -> np.ndarray:
     """(3, rows, columns) of a colour image, float32, minus a mean."""
-    image = np.array(_open(path).convert("RGB"), np.float32)
+    image = np.array(open_image(path).convert("RGB"), np.float32)
     image = image[:, :, ::-1] if bgr else image
     image -= mean
     return image.transpose(2, 0, 1)
-
-
-def _palette(path: Path) -> np.ndarray:
-    """(1, rows, columns) of an image of class numbers."""
-    image = _open(path)
-    if image.mode not in ("P", "L"):
-        raise FileFormatError(f"labels are a palette or a grey image; this one is {image.mode}", path=path)
-    return np.array(image, np.uint8)[np.newaxis]
-
-
-def _mat(path: Path, name: str) -> np.ndarray:
-    """A variable of a .mat file."""
-    import scipy.io
-
-    try:
-        found = scipy.io.loadmat(path)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # scipy has several of its own
-        raise FileFormatError(f"not a .mat file that can be read: {error}", path=path) from None
-    if name not in found:
-        raise FileFormatError(f"no variable {name}; there are {', '.join(sorted(found))}", path=path)
-    return found[name]

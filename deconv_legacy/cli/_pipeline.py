@@ -106,12 +106,13 @@ def on_workers(
     client: Any,
     job: Job,
     items: Sequence[Any],
-    read: Callable[[Any], np.ndarray],
-    reduce: Callable[[list[np.ndarray]], Any],
+    read: Callable[[Any], tuple[Any, ...]],
+    reduce: Callable[..., Any],
     write: Callable[[Any, Any], Any],
 ) -> Iterator[tuple[Any, Any]]:
     """The same on the workers of a Dask scheduler: photos are read and results written here, once each; the net's files
-    travel once to each worker, so that nothing but the address is needed. What `reduce` makes of the scores comes back.
+    travel once to each worker, so that nothing but the address is needed. `read` gives the net's input and what else
+    `reduce` takes behind the scores; what `reduce` makes of them comes back.
 
     What a worker was at when it died is computed again by another. Two photos for each thread of a worker are under
     way, so that memory stays bounded here and there.
@@ -153,6 +154,7 @@ def on_workers(
                 there = client.scatter(job, broadcast=True, hash=False)
 
 
-def _on_worker(reduce: Callable[[list[np.ndarray]], Any], job: Job, blob: np.ndarray) -> Any:
+def _on_worker(reduce: Callable[..., Any], job: Job, value: tuple[Any, ...]) -> Any:
+    blob, *rest = value
     # it comes as a view into a message, where it may lie at any address
-    return reduce(_compute(job, np.require(blob, requirements=["C", "A"])))
+    return reduce(_compute(job, np.require(blob, requirements=["C", "A"])), *rest)

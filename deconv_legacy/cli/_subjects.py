@@ -32,7 +32,7 @@ def is_recording(path: str) -> bool:
 def input_arrays(words: list[str], subject: Any, seed: int, scale: float) -> tuple[dict[str, np.ndarray], bool]:
     """The arrays of ``BLOB=WHAT`` words: an ``.npy`` file, a picture (BGR, less Caffe's mean), or a shape, which like
     every input not named is filled with normal numbers; and whether any was."""
-    from deconv_legacy.cli.segment import CAFFE_MEAN, blob_of
+    from deconv_legacy.cli._segmenter import CAFFE_MEAN, blob_of
     from deconv_legacy.testing import seeded_inputs
 
     given: dict[str, np.ndarray] = {}

@@ -35,15 +35,18 @@ def confusion(labels: Any, predictions: Any, n_classes: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scores:
-    """``pixel_accuracy``, ``mean_accuracy``, ``mean_iu`` and ``frequency_weighted_iu``, each 0 .. 1; ``iu`` by class.
+    """``pixel_accuracy``, ``mean_accuracy``, ``mean_iu`` and ``frequency_weighted_iu``, each 0 .. 1; ``accuracy`` and
+    ``iu`` by class.
 
-    Classes that occur neither in the labels nor in the predictions are NaN in ``iu`` and left out of means.
+    Classes that do not occur in the labels are NaN in ``accuracy``, those that do not occur in the predictions either
+    are NaN in ``iu``; means leave them out.
     """
 
     pixel_accuracy: float
     mean_accuracy: float
     mean_iu: float
     frequency_weighted_iu: float
+    accuracy: tuple[float, ...]
     iu: tuple[float, ...]
 
 
@@ -64,6 +67,7 @@ def scores(histogram: np.ndarray) -> Scores:
         mean_accuracy=_mean(accuracy),
         mean_iu=_mean(iu),
         frequency_weighted_iu=float((true[frequent] * iu[frequent]).sum() / total) if total else float("nan"),
+        accuracy=tuple(float(v) for v in accuracy),
         iu=tuple(float(v) for v in iu),
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import segmentation_data as data
 from PIL import Image
 
 from deconv_legacy import caffe
+from deconv_legacy.caffe._label_files import read_labels
 from deconv_legacy.caffe.data_layers import param_dict
 from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 
@@ -155,3 +159,25 @@ def test_param_str():
     for text in ("", "3", "{'a': open('x')}", "dict(1)", "{"):
         with pytest.raises(MismatchError, match="is no dict"):
             param_dict(text)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("colour", [0, 3], ids=["grey", "palette"])
+def test_labels_are_what_the_file_stores_in_however_few_bits(tmp_path, depth, colour):
+    """Written here chunk by chunk, as the PNG specification has it: 5 columns fill no byte of few bits."""
+    labels = np.random.default_rng(depth).integers(0, 2**depth, (3, 5), np.uint8)
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    bits = np.unpackbits(labels[:, :, None], axis=2)[:, :, 8 - depth :].reshape(3, -1)
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+    path = tmp_path / "labels.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 3, depth, colour, 0, 0, 0))
+        + (chunk(b"PLTE", bytes(3 * 2**depth)) if colour else b"")
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    np.testing.assert_array_equal(read_labels(path), labels)

@@ -15,8 +15,7 @@ from cli_helpers import NETS, POINTWISE, ROOT, Run, noise, pointwise, read, save
 from PIL import Image
 
 from deconv_legacy.caffe import write_mean, write_weights
-from deconv_legacy.cli import _images
-from deconv_legacy.cli import segment as segment_module
+from deconv_legacy.cli import _images, _segmenter
 from deconv_legacy.training import confusion, scores
 
 MEAN = np.array([104.00699, 116.66877, 122.67892])
@@ -173,7 +172,7 @@ def test_the_model_that_ships_brings_its_own_facts(tmp_path, net, capsys, monkey
     net[1].rename(folder / "weights.caffemodel")
     facts = {"classes": list("abcde"), "palette": np.arange(15).reshape(5, 3).tolist(), "mean": [90, 130.5, -20]}
     (folder / "model.json").write_text(json.dumps({**facts, "seed": 1}))
-    monkeypatch.setattr(segment_module, "MODEL", folder)
+    monkeypatch.setattr(_segmenter, "MODEL", folder)
     photo = noise(6, 7)
     words = [save(tmp_path / "photo.png", photo), "--out", tmp_path / "out", "--backend", "numpy", "--json"]
     run = Run(capsys, "segment", *words)
@@ -185,9 +184,9 @@ def test_the_model_that_ships_brings_its_own_facts(tmp_path, net, capsys, monkey
     assert json.loads(run.out)[0]["classes"] == facts["classes"]
 
 
-@pytest.mark.skipif(not segment_module.MODEL.exists(), reason="a checkout without the model")
+@pytest.mark.skipif(not _segmenter.MODEL.exists(), reason="a checkout without the model")
 def test_the_model_that_ships(tmp_path, capsys):
-    files = list(segment_module.MODEL.iterdir())
+    files = list(_segmenter.MODEL.iterdir())
     assert sum(file.stat().st_size for file in files) < 1e6
     run = Run(capsys, "segment", save(tmp_path / "grey.png", np.full((20, 35, 3), 120, np.uint8)), "--out", tmp_path)
     assert run.status == 0
@@ -352,7 +351,7 @@ def test_an_interruption_leaves_whole_files_only(tmp_path, segment, monkeypatch,
             raise error
         write(path, picture)
 
-    monkeypatch.setattr(segment_module._images, "write_picture", fails_half_way)
+    monkeypatch.setattr(_images, "write_picture", fails_half_way)
     run = segment(*photos)
     assert run.status == (130 if isinstance(error, KeyboardInterrupt) else 2)
     assert run.err.splitlines()[-1].startswith("deconv-legacy: ")

@@ -179,6 +179,7 @@ def test_scores_are_counts(dtype):
     result = scores(histogram)
     np.testing.assert_allclose(result.pixel_accuracy, sum(counts[c][c] for c in range(classes)) / total)
     np.testing.assert_allclose(result.mean_accuracy, np.mean(accuracies))
+    np.testing.assert_allclose([v for v in result.accuracy if not np.isnan(v)], accuracies)
     np.testing.assert_allclose(result.iu, ious)
     np.testing.assert_allclose(result.mean_iu, np.mean(ious))
     np.testing.assert_allclose(result.frequency_weighted_iu, weighted)
@@ -186,7 +187,8 @@ def test_scores_are_counts(dtype):
 
 def test_scores_of_classes_that_do_not_occur():
     result = scores(np.diag([3, 0, 2]))
-    assert np.isnan(result.iu[1]) and result.mean_iu == result.mean_accuracy == 1
+    assert np.isnan(result.iu[1]) and np.isnan(result.accuracy[1])
+    assert result.mean_iu == result.mean_accuracy == 1
     assert result.pixel_accuracy == result.frequency_weighted_iu == 1
     assert all(np.isnan(v) for v in (scores(np.zeros((2, 2))).pixel_accuracy, scores(np.zeros((2, 2))).mean_iu))
     assert confusion([], [], 2).tolist() == [[0, 0], [0, 0]]
