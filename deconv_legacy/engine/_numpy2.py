@@ -5,7 +5,8 @@ those of NumPy 1. It runs only where NumPy 2 is found. Every library of the proc
 1 from 2 by such a name, rather than by ``numpy.__version__``, would be misled.
 
 Two Ops are left to Aesara's NumPy code: scan (its C extension is Cython for NumPy 1), and increments at a vector of
-indices. Complex numbers in C code are not supported.
+indices. Complex numbers in C code are not supported. Constants keep the dtypes that they have with NumPy 1: Aesara
+compares a number with its float32, and NumPy 2 finds ``0.1 == np.float32(0.1)``.
 """
 
 from __future__ import annotations
@@ -57,6 +58,20 @@ def apply() -> None:
             setattr(np, name, value)
 
 
+def _exact(config: Any, autocast: Any) -> Any:
+    """`autocast`, Aesara's choice of a number's dtype, with exact comparison: a Python float takes the first dtype that
+    holds it. NumPy 2 rounds it to the array's dtype before it compares, so that each would take the first of all."""
+
+    def exact(self: Any, x: Any) -> np.ndarray:
+        by_floatx = config.floatX != "float64" and config.floatX in self.dtypes
+        if type(x) is not float or config.cast_policy != "custom" or by_floatx:
+            return autocast(self, x)
+        candidates = [np.asarray(x).astype(dtype) for dtype in self.dtypes if dtype != "float16"]
+        return next((value for value in candidates if float(value) == x), candidates[-1])
+
+    return exact
+
+
 def mend(aesara: Any) -> None:
     """After Aesara's import: the old place of NumPy's core without its warning at each use, NumPy code where
     C code cannot be mended, and flags for g++."""
@@ -66,6 +81,7 @@ def mend(aesara: Any) -> None:
         raise NotImplementedError("its C code is for NumPy 1")
 
     aesara.tensor.subtensor.AdvancedIncSubtensor1.c_code = no_c_code
+    aesara.scalar.basic.NumpyAutocaster.__call__ = _exact(aesara.config, aesara.scalar.basic.NumpyAutocaster.__call__)
     sys.modules["aesara.scan.scan_perform_ext"] = None  # type: ignore[assignment] # scan takes it for not installed
     flags = aesara.config.gcc__cxxflags
     if CXXFLAGS not in flags:

@@ -1,5 +1,6 @@
 """What Aesara finds of NumPy 1 where NumPy 2 is installed; elsewhere nothing is touched."""
 
+import math
 import sys
 
 import numpy as np
@@ -25,6 +26,21 @@ def test_the_names_mean_what_they_meant():
     assert np.obj2sctype("int8") is np.int8 and np.obj2sctype("nonsense") is None
     assert np.sctype2char("float32") == "f" and np.AxisError is np.exceptions.AxisError
     assert aesara.config.gcc__cxxflags.count("numpy2.h") == 1
+
+
+@pytest.mark.parametrize(
+    "number, dtype",
+    [(0.1, "float64"), (0.5, "float32"), (1e-8, "float64"), (2.0**24 + 1, "float64"), (math.inf, "float32"),
+     (math.nan, "float64"), (np.float64(0.5), "float64"), (np.float32(0.1), "float32"), (300, "int16")],
+)  # fmt: skip
+def test_a_constant_has_the_dtype_that_holds_it(number, dtype):
+    constant = at.as_tensor(number)
+    assert constant.dtype == dtype
+    np.testing.assert_array_equal(constant.data, np.asarray(number, dtype))
+    with aesara.config.change_flags(floatX="float32"):
+        assert at.as_tensor(number).dtype == ("float32" if type(number) is float else dtype)
+    with aesara.scalar.autocast_float_as("float32"):
+        assert at.as_tensor(number).dtype == ("float32" if isinstance(number, float) else dtype)
 
 
 def test_what_cannot_be_mended_runs_on_numpy():
