@@ -26,12 +26,13 @@ from typing import Any, NoReturn
 from deconv_legacy._version import __version__
 from deconv_legacy.errors import DeconvLegacyError, FileFormatError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "one_line"]
 
 PROGRAM = "deconv-legacy"
 
 COMMANDS = {
     "segment": "label every pixel of photos with a Caffe segmentation net",
+    "score": "score such a net, or label images, on photos whose labels are known",
     "shapes": "list a net's layers: size, receptive field, stride, parameters, multiply-adds",
     "offsets": "derive every crop offset of a net and compare it with the one written",
     "explain": "explain a deconvolution, a net, or a layer in another framework's words",
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             if debug:
                 traceback.print_exc()
-            print(f"{PROGRAM}: error: {_one_line(error)}", file=sys.stderr)
+            print(f"{PROGRAM}: error: {one_line(error)}", file=sys.stderr)
             return 2
 
 
@@ -120,7 +121,7 @@ def _parser() -> _Parser:
     return parser
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """An error in one line: what and where, without Python's own wrapping."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror

@@ -98,10 +98,11 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], align: str
         print("  ".join(cells).rstrip())
 
 
-def progress(items: Iterable[Any], unit: str, total: int | None = None) -> Any:
-    """The items, with a progress bar on stderr while they are worked on; `total` where they cannot be counted."""
+def progress(items: Iterable[Any], unit: str, total: int | None = None, delay: float = 0) -> Any:
+    """The items, with a progress bar on stderr while they are worked on, unless that takes less than `delay` seconds;
+    `total` where they cannot be counted."""
     try:
         from tqdm import tqdm
     except ImportError as error:
         raise MissingExtraError("tqdm", "caffe", "the progress bar") from error
-    return tqdm(items, unit=unit, total=total)
+    return tqdm(items, unit=unit, total=total, delay=delay)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from deconv_legacy.errors import DeconvLegacyError, MissingExtraError
+from deconv_legacy.errors import DeconvLegacyError, MissingExtraError, SizeError
 
 __all__ = ["Job", "connect", "on_workers", "overlapped"]
 
@@ -39,13 +39,24 @@ def overlapped(
             item, future = reading.popleft()
             value = future.result()
             reading.extend((following, reader.submit(read, following)) for following in islice(todo, 1))
-            writing.append((item, writer.submit(write, item, compute(value))))
+            with _named(item):
+                result = compute(value)
+            writing.append((item, writer.submit(write, item, result)))
             while len(writing) > ahead or (writing and not reading):
                 item, future = writing.popleft()
                 yield item, future.result()
     finally:
         reader.shutdown(cancel_futures=True)
         writer.shutdown()  # what was computed is written
+
+
+@contextlib.contextmanager
+def _named(item: Any) -> Iterator[None]:
+    """Where a photo has a size that the net cannot take, the error names it."""
+    try:
+        yield
+    except SizeError as error:
+        raise error.at(str(item)) from None
 
 
 class Job:
@@ -144,7 +155,8 @@ def on_workers(
                         yield item, write(item, result)
                         continue
                 if future.status == "error" and not isinstance(future.exception(), distributed.KilledWorker):
-                    future.result()  # what the worker raised
+                    with _named(item):
+                        future.result()  # what the worker raised
                 if tries == 3:
                     raise DeconvLegacyError(f"{item}: the workers that were at it died, three times")
                 todo.append((tries + 1, item))

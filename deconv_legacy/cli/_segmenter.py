@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from deconv_legacy import engine
 from deconv_legacy.caffe import BuiltNet, build_net, read_mean, read_net
 from deconv_legacy.cli import _images
 from deconv_legacy.cli._common import add_backend
@@ -39,6 +40,11 @@ def add_segmenter(parser: argparse.ArgumentParser) -> None:
         f"(default {','.join(map(str, CAFFE_MEAN))})",
     )
     parser.add_argument(
+        "--classes",
+        metavar="voc|FILE|N",
+        help="names of the classes: PASCAL VOC's, or a text file, one on a line; or their number alone",
+    )
+    parser.add_argument(
         "--output-blob",
         metavar="NAME",
         action="append",
@@ -60,11 +66,13 @@ def blob_of(photo: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def class_names(word: str) -> Sequence[str]:
-    """The names that ``--classes`` says: ``voc``, or a text file with one on a line."""
+    """The names that ``--classes`` says."""
+    if word.isdecimal():
+        return [name_of(index) for index in range(int(word))]
     return _images.VOC_CLASSES if word == "voc" else Path(word).read_text().splitlines()
 
 
-def name_of(index: int, classes: Sequence[str]) -> str:
+def name_of(index: int, classes: Sequence[str] = ()) -> str:
     return classes[index] if index < len(classes) else f"class {index}"
 
 
@@ -139,6 +147,19 @@ class Segmenter:
             return on_workers(connect(self.scheduler), job, items, read, reduce, write)
         function = self.net.function(self.heads, backend=self.backend)
         return overlapped(items, read, lambda value: reduce(function(value[0]), *value[1:]), write)
+
+    def sizes(self, head: str) -> Callable[[int, int], tuple[int, ...]]:
+        """A function from the rows and columns of a photo to those of a head's scores, which it does not compute."""
+        net = self.net
+        shape_of = engine.compile(
+            [net.input_layers[0].output], net.blobs[head].output.shape, backend="numpy", on_unused_input="ignore"
+        )
+
+        def size_of(rows: int, columns: int) -> tuple[int, ...]:
+            photo = np.broadcast_to(np.float32(0), (1, 3, rows, columns))
+            return tuple(map(int, shape_of(photo)[2:]))
+
+        return size_of
 
 
 def _mean(text: str) -> np.ndarray:

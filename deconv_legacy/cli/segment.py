@@ -42,9 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--palette", metavar="voc|FILE", help="colours of the classes: PASCAL VOC's (default), or a palette image's"
     )
-    parser.add_argument(
-        "--classes", metavar="voc|FILE", help="names of the classes: PASCAL VOC's, or a text file, one on a line"
-    )
     parser.add_argument("--scores", action="store_true", help="also write the scores themselves, STEM_scores.npz")
     add_json(parser)
 

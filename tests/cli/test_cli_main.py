@@ -45,7 +45,7 @@ def test_version(capsys):
     ("words", "message"),
     [
         (["segmant"], "no command is called 'segmant'; did you mean 'segment'?"),
-        (["xyz"], "there are segment, shapes,"),
+        (["xyz"], "there are segment, score,"),
         (["--colour"], "unrecognized arguments: --colour"),
         (["shapes"], "required: NET.prototxt (see deconv-legacy shapes --help)"),
         (["segment", "photo.png"], "required: --out"),

@@ -145,6 +145,43 @@ def test_a_worker_that_dies_loses_nothing(tmp_path, scheduler):
 
 
 @have_dask
+@pytest.mark.slow
+def test_a_photo_counts_once_though_its_worker_dies(tmp_path, scheduler, capsys):
+    """The confusion matrix of 60 photos: counted here in a loop, by the stages of one process, and by two workers."""
+    address, workers = scheduler
+    prototxt, weights, w, b = pointwise(tmp_path)
+    photos, hist = [], np.zeros((5, 5), int)
+    for i in range(60):
+        photo, truth = noise(200 + i, 300, i), np.random.default_rng(i).integers(0, 6, (200 + i, 300), np.uint8)
+        truth[truth == 5] = 255
+        photos.append(save(tmp_path / "photos" / f"p{i}.png", photo))
+        save(tmp_path / "labels" / f"p{i}.png", truth)
+        found = (np.einsum("oc,hwc->ohw", w, photo[:, :, ::-1].astype("f")) + b[:, None, None]).argmax(0)
+        np.add.at(hist, (truth[truth < 5], found[truth < 5]), 1)
+    words = [
+        "score", *photos, "--labels", tmp_path / "labels", "--model", prototxt, "--weights", weights,
+        "--backend", "numpy", "--mean", "0,0,0", "--json",
+    ]  # fmt: skip
+    here = json.loads(Run(capsys, *words).out)
+    assert here["hist"] == hist.tolist() and here["photos"] == 60
+    command = [str(word) for word in (sys.executable, "-m", "deconv_legacy", *words, "--scheduler", address)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said, done = b"", 0
+    while not done:
+        more = os.read(run.stderr.fileno(), 4096)
+        assert more, said.decode()
+        said += more
+        done = max(map(int, re.findall(rb"(\d+)/60", said)), default=0)
+    workers[0].send_signal(signal.SIGKILL)
+    printed, rest = run.communicate(timeout=180)
+    assert done < 50, "it had most behind it when the worker died"
+    assert run.returncode == 0, (said + rest).decode()
+    assert workers[1].poll() is None
+    assert json.loads(printed) == here
+    assert b"60/60" in rest
+
+
+@have_dask
 def test_no_scheduler(tmp_path, capsys, monkeypatch):
     prototxt, weights, *_ = pointwise(tmp_path)
     photo = save(tmp_path / "p.png", noise(5, 6))
