@@ -9,7 +9,7 @@ import numpy as np
 
 from deconv_legacy.errors import FileFormatError, MissingExtraError
 
-__all__ = ["label_image", "mat_variable", "open_image", "read_labels", "sbd_labels"]
+__all__ = ["label_image", "mat_variable", "open_image", "read_labels", "sbd_labels", "write_label_image"]
 
 
 def open_image(path: Path) -> Any:
@@ -42,6 +42,21 @@ def _grey_step(path: Path) -> int:
         head = file.read(26)
     depth = head[24:25] if head.startswith(b"\x89PNG") else b""
     return {b"\2": 85, b"\4": 17}.get(depth, 1)
+
+
+def write_label_image(path: Path, labels: np.ndarray, palette: np.ndarray | None = None) -> None:
+    """A palette PNG whose pixel values are the class numbers `labels`, (rows, columns).
+
+    `palette` is (256, 3), uint8; by default greys 0 .. 255, as Pillow gave where there was none. Today's Pillow writes
+    such an image with two colours, and all classes above 0 become 1.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("Pillow", "caffe", "writing label images") from error
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette((np.arange(256, dtype=np.uint8).repeat(3) if palette is None else palette).tobytes())
+    image.save(path, format="PNG")
 
 
 def mat_variable(path: Path, name: str) -> np.ndarray:

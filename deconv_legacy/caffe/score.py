@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from deconv_legacy.caffe._label_files import write_label_image
 from deconv_legacy.caffe.net import Net
-from deconv_legacy.errors import MissingExtraError
 from deconv_legacy.training import confusion, scores
 
 __all__ = ["compute_hist", "do_seg_tests", "fast_hist", "seg_tests"]
@@ -53,19 +53,11 @@ def compute_hist(
         predicted = net.blobs[layer].data[0].argmax(0)
         histogram += fast_hist(net.blobs[gt].data[0, 0].ravel(), predicted.ravel(), classes)
         if save_dir:
-            _write_png(Path(save_dir) / f"{index}.png", predicted)
+            write_label_image(Path(save_dir) / f"{index}.png", predicted)
         if "loss" in net.blobs:
             loss += float(net.blobs["loss"].data.flat[0])
         count += 1
     return histogram, loss / max(count, 1)
-
-
-def _write_png(path: Path, labels: np.ndarray) -> None:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("Pillow", "caffe", "writing segmentations") from error
-    Image.fromarray(labels.astype(np.uint8), mode="P").save(path)
 
 
 def seg_tests(solver: Any, save_format: Any, dataset: Iterable[Any], layer: str = "score", gt: str = "label") -> None:

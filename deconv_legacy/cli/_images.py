@@ -1,4 +1,4 @@
-"""Photos in, palette images and overlays out."""
+"""Photos in, overlays out; palettes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from deconv_legacy.errors import FileFormatError, MissingExtraError
 
-__all__ = ["VOC_CLASSES", "overlay", "read_palette", "read_photo", "voc_palette", "write_labels", "write_picture"]
+__all__ = ["VOC_CLASSES", "overlay", "read_palette", "read_photo", "voc_palette", "write_picture"]
 
 VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -116,13 +116,6 @@ def overlay(photo: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np.nd
         labels = np.asarray(resized)
     mixed = ((photo.astype(np.uint16) + palette[labels] + 1) // 2).astype(np.uint8)
     return np.where((labels > 0)[:, :, None], mixed, photo)
-
-
-def write_labels(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
-    """A palette PNG (mode P): its pixel values are the classes."""
-    image = _pillow().fromarray(labels)
-    image.putpalette(palette.tobytes())
-    image.save(path, format="PNG")
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:

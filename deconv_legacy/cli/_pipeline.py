@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -143,7 +144,11 @@ def on_workers(
         while todo or running:
             while todo and len(running) < 2 * max(1, sum(client.nthreads().values())):
                 tries, item = todo.popleft()
-                running[client.submit(work, there, read(item), pure=False)] = tries, item
+                with warnings.catch_warnings():
+                    # a photo is as large as it is
+                    warnings.filterwarnings("ignore", "Sending large graph")
+                    future = client.submit(work, there, read(item), pure=False)
+                running[future] = tries, item
             with contextlib.suppress(CancelledError):
                 distributed.wait(list(running), return_when="FIRST_COMPLETED")
             again = False

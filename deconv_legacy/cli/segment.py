@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy.caffe._files import replacing
+from deconv_legacy.caffe._label_files import write_label_image
 from deconv_legacy.cli import _images
 from deconv_legacy.cli._common import add_json, print_json, print_table, progress
 from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, blob_of, class_names, name_of, prepare
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     def write(path: Path, results: list[_Labels]) -> list[list[int]]:
         for head, (labels, _, scores) in zip(heads, results, strict=True):
             target = targets[path, head]
-            _write(target["labels"], lambda file, x=labels: _images.write_labels(file, x, palette))
+            _write(target["labels"], lambda file, x=labels: write_label_image(file, x, palette))
             over = _images.overlay(_images.read_photo(path), labels, palette)
             _write(target["overlay"], lambda file, x=over: _images.write_picture(file, x))
             if scores is not None:

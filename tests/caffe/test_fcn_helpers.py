@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from deconv_legacy import caffe
 from deconv_legacy.caffe import parse_net, score, surgery
@@ -77,6 +78,9 @@ def test_scores(tmp_path, capsys):
     histogram = score.do_seg_tests(net, 20, str(tmp_path / "seg{}"), ["a", "b"])
     np.testing.assert_array_equal(histogram, 2 * np.array([[2, 0, 0], [0, 2, 1], [0, 1, 1]]))
     assert sorted(path.name for path in (tmp_path / "seg20").iterdir()) == ["a.png", "b.png"]
+    with Image.open(tmp_path / "seg20" / "b.png") as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.array(image), guess)
     said = capsys.readouterr().out
     assert f"Iteration 20 overall accuracy {5 / 7}" in said
     assert f"mean IU {np.mean([1, 2 / 4, 1 / 3])}" in said

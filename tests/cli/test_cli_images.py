@@ -7,6 +7,7 @@ import pytest
 from cli_helpers import noise, save
 from PIL import Image
 
+from deconv_legacy.caffe._label_files import write_label_image
 from deconv_legacy.cli import _images
 from deconv_legacy.errors import FileFormatError
 
@@ -123,7 +124,7 @@ def test_voc_palette():
 def test_palette_of_an_image(tmp_path):
     labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
     colours = _images.complete_palette([[9, 8, 7], [1, 2, 3]])
-    _images.write_labels(tmp_path / "labels.png", labels, colours)
+    write_label_image(tmp_path / "labels.png", labels, colours)
     np.testing.assert_array_equal(_images.read_palette(tmp_path / "labels.png"), colours)
     save(tmp_path / "rgb.png", RGB)
     with pytest.raises(FileFormatError, match="palette image"):

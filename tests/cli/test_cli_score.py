@@ -11,6 +11,7 @@ import scipy.io
 from cli_helpers import POINTWISE, ROOT, Run, noise, pointwise, read, save
 
 from deconv_legacy.caffe import write_weights
+from deconv_legacy.caffe._label_files import write_label_image
 from deconv_legacy.cli import _images
 
 MEAN = np.array([104.00699, 116.66877, 122.67892])
@@ -20,7 +21,7 @@ FIGURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu"
 def save_labels(path, labels, palette=True):
     path.parent.mkdir(parents=True, exist_ok=True)
     if palette:
-        _images.write_labels(path, labels.astype(np.uint8), _images.voc_palette())
+        write_label_image(path, labels.astype(np.uint8), _images.voc_palette())
         return path
     return save(path, labels.astype(np.uint8))
 

@@ -15,6 +15,7 @@ from cli_helpers import NETS, POINTWISE, ROOT, Run, noise, pointwise, read, save
 from PIL import Image
 
 from deconv_legacy.caffe import write_mean, write_weights
+from deconv_legacy.caffe._label_files import write_label_image
 from deconv_legacy.cli import _images, _segmenter
 from deconv_legacy.training import confusion, scores
 
@@ -110,7 +111,7 @@ def test_options(tmp_path, net, capsys):
     mean_image = np.random.default_rng(3).uniform(50, 200, (3, 4, 5)).astype(np.float32)
     write_mean(tmp_path / "mean.binaryproto", mean_image)
     colours = _images.complete_palette(np.arange(15).reshape(5, 3))
-    _images.write_labels(tmp_path / "palette.png", np.zeros((1, 1), np.uint8), colours)
+    write_label_image(tmp_path / "palette.png", np.zeros((1, 1), np.uint8), colours)
     (tmp_path / "classes.txt").write_text("sky\nsea\nsand\nsun\nship\n")
     options = {"--palette": tmp_path / "palette.png", "--classes": tmp_path / "classes.txt", "--output-blob": "score"}
     words = [
