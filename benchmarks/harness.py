@@ -27,6 +27,7 @@ WORKERS = {
     "deconv_legacy jax": "ours.py",
     "torch": "with_torch.py",
     "torch channels_last": "with_torch.py",
+    "torch compile": "with_torch.py",
     "onnxruntime": "with_onnxruntime.py",
 }
 
@@ -108,6 +109,24 @@ def timed_step(step: Any, calls: int) -> tuple[float, float]:
     return min(wall), min(processor)
 
 
+def serve(task: dict[str, Any], versions: str, prepare: Any) -> None:
+    """Worker of `gpu.py`: make each case (``prepare(case)`` returns ``run(n)``, which makes n calls and waits for them,
+    and a result to compare), say so, then time whichever case is asked for, line by line."""
+    runs, failed = {}, {}
+    for case in task["cases"]:
+        start = time.perf_counter()
+        try:
+            runs[case], result = prepare(*case.split("/"))
+            np.save(Path(task["folder"]) / f"{task['peer']}_{case.replace('/', '_')}.npy", result)
+            print(f"{task['peer']}: {case} made in {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
+        except Exception as error:
+            failed[case] = f"{type(error).__name__}: {error}"[:500]
+    print(json.dumps({"versions": versions, "failed": failed}), flush=True)
+    for line in sys.stdin:
+        run = runs[line.strip()]
+        print(json.dumps({"seconds": timed(lambda run=run: run(5), task["budget"]) / 5}), flush=True)
+
+
 def peak_mb() -> float:
     """Peak memory of this process."""
     import resource
@@ -156,6 +175,11 @@ def labels(size: int, classes: int) -> np.ndarray:
 
 def image(size: int) -> np.ndarray:
     return np.random.default_rng(1).standard_normal((1, 3, size, size), dtype=np.float32)
+
+
+def pair(task: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """A picture and its labels."""
+    return image(task["size"]), labels(task["size"], task["classes"])
 
 
 def save_step(task: dict[str, Any], peer: str, loss: float, gradients: dict[str, np.ndarray]) -> None:

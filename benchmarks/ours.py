@@ -9,6 +9,7 @@ from pathlib import Path
 
 import harness
 import numpy as np
+from layers import CASES
 
 
 def backend_of(task):
@@ -95,23 +96,27 @@ def training(task):
     return {"seconds": [wall, processor], "peak_mb": harness.peak_mb()}
 
 
+def layer_graph(case):
+    """Variables for a single layer's input, filters and output gradient, and its output."""
+    from deconv_legacy import engine
+
+    x, w, g = (engine.aesara.tensor.tensor4(name, dtype="float32") for name in "xwg")
+    options = {"stride": case["stride"], "border_mode": case["pad"]}
+    if case["kind"] == "conv":
+        return x, w, g, engine.conv(x, w, **options)
+    size = [(case["size"] - 1) * case["stride"] + case["kernel"] - 2 * case["pad"]] * 2
+    return x, w, g, engine.conv_input_gradient(w, x, size, **options)
+
+
 def layers(task):
     from deconv_legacy import engine
 
-    at = engine.aesara.tensor
     seconds = []
     for index, case in enumerate(task["cases"]):
         values, filters = harness.layer_arrays(case)
-        x, w = at.tensor4("x", dtype="float32"), at.tensor4("w", dtype="float32")
-        options = {"stride": case["stride"], "border_mode": case["pad"]}
-        if case["kind"] == "conv":
-            y = engine.conv(x, w, **options)
-        else:
-            size = [(case["size"] - 1) * case["stride"] + case["kernel"] - 2 * case["pad"]] * 2
-            y = engine.conv_input_gradient(w, x, size, **options)
+        x, w, g, y = layer_graph(case)
         backend = backend_of(task)
         forward = engine.compile([x, w], y, backend=backend, progress=False)
-        g = at.tensor4("g", dtype="float32")
         backward = engine.compile(
             [x, w, g], engine.aesara.grad(None, [x, w], known_grads={y: g}), backend=backend, progress=False
         )
@@ -145,6 +150,63 @@ def networks(task):
     return {"seconds": [*forward, *training], "peak_mb": harness.peak_mb()}
 
 
+def gpu(task):
+    """See `gpu.py`."""
+    import jax
+
+    import deconv_legacy
+    from deconv_legacy.engine import aesara
+    from deconv_legacy.layers import InputLayer, Network, SoftmaxLossLayer
+    from deconv_legacy.networks import fcn32s
+    from deconv_legacy.training import momentum, training_function
+
+    device = task["device"]
+    put = partial(jax.device_put, device=jax.devices(device)[0])
+
+    def served(call):
+        return (lambda n: jax.block_until_ready([call() for _ in range(n)][-1])), np.asarray(call())
+
+    def single(case, gradients, precision):
+        values, filters = harness.layer_arrays(case)
+        x, w, g, y = layer_graph(case)
+        outputs = aesara.grad(None, [w, x], known_grads={y: g}) if gradients else [y]
+        inputs = [x, w, g] if gradients else [x, w]
+        function, _ = deconv_legacy.as_jax(inputs, outputs, precision=precision, device=device)
+        size = [(case["size"] - 1) * case["stride"] + case["kernel"] - 2 * case["pad"]] * 2
+        if case["kind"] == "conv":
+            size = [(case["size"] + 2 * case["pad"] - case["kernel"]) // case["stride"] + 1] * 2
+        arrays = [put(a) for a in (values, filters, np.ones((case["batch"], case["out"], *size), "float32"))]
+        function, arrays = partial(jax.jit(function), {}), arrays[: len(inputs)]
+        return served(lambda: function(*arrays)[0])
+
+    def prepare(work, batch, precision):
+        if work in ("layer", "gradients"):
+            return single(CASES[int(batch)], work == "gradients", precision)
+        net = fcn32s(n_classes=task["classes"], width=task["width"])
+        net.load(harness.fcn32s_weights(task["width"], task["classes"]))
+        x, truth = (np.repeat(a, int(batch), axis=0) for a in harness.pair(task))
+        backend = f"jax:{device}:{precision}"
+        if work == "forward":
+            function, params = deconv_legacy.as_jax(
+                net.input_variables, net["score"].output, precision=precision, device=device
+            )
+            segment, there = jax.jit(function), put(x)
+            call = lambda: segment(params, there)  # noqa: E731
+        elif work == "call":
+            segment = net.function(backend=backend)
+            call = lambda: segment(x)  # noqa: E731
+        else:
+            label = InputLayer((None, 1, None, None), name="label")
+            loss = Network([SoftmaxLossLayer(net["score"], label, ignore_label=255)])
+            step = training_function(loss, partial(momentum, learning_rate=1e-9), backend=backend, progress=False)
+            call = lambda: step(x, truth)  # noqa: E731
+        return served(call)
+
+    harness.serve(task, f"jax {jax.__version__} on {jax.devices(device)[0].device_kind}", prepare)
+
+
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
-    print(json.dumps(globals()[task["work"]](task)))
+    result = globals()[task["work"]](task)
+    if result is not None:
+        print(json.dumps(result))

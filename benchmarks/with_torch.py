@@ -1,31 +1,30 @@
-"""Worker: torch, eager, NCHW or channels_last."""
+"""Worker: torch, eager (NCHW or channels_last) or compiled."""
 
 from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import harness
 import numpy as np
 import torch
 import torch.nn.functional as F
+from layers import CASES
 
 
-def fcn32s(task):
-    last = task["peer"].endswith("channels_last")
-    layout = torch.channels_last if last else torch.contiguous_format
-    weights = {
-        name: [
-            torch.from_numpy(a).contiguous(memory_format=layout) if a.ndim == 4 else torch.from_numpy(a) for a in arrays
-        ]
-        for name, arrays in harness.fcn32s_weights(task["width"], task["classes"]).items()
-    }
+def network(task, device="cpu"):
+    """FCN-32s as a function of (weights, images), and its weights."""
+    layout = torch.channels_last if task["peer"].endswith("channels_last") else torch.contiguous_format
     layers = harness.fcn32s_layers(task["width"], task["classes"])
-    x = torch.from_numpy(harness.image(task["size"])).contiguous(memory_format=layout)
 
-    def segment():
-        y = x
+    def there(array):
+        tensor = torch.from_numpy(array).to(device)
+        return tensor.contiguous(memory_format=layout) if tensor.ndim == 4 else tensor
+
+    def scores(weights, x):
+        y = x.contiguous(memory_format=layout)
         for index, (name, _, pad) in enumerate(layers):
             y = F.conv2d(y, *weights[name], padding=pad)
             if name != "score_fr":
@@ -33,38 +32,34 @@ def fcn32s(task):
             if name.startswith("conv") and name[4] != layers[index + 1][0][4:5]:
                 y = F.max_pool2d(y, 2, 2, ceil_mode=True)
         y = F.conv_transpose2d(y, weights["upscore"][0], stride=32)
-        return y[:, :, 19 : 19 + x.shape[2], 19 : 19 + x.shape[3]].contiguous()
+        return y[:, :, 19 : 19 + x.shape[2], 19 : 19 + x.shape[3]]
 
+    weights = harness.fcn32s_weights(task["width"], task["classes"])
+    return scores, {name: [there(a) for a in arrays] for name, arrays in weights.items()}
+
+
+def fcn32s(task):
+    scores, weights = network(task)
+    x = torch.from_numpy(harness.image(task["size"]))
     with torch.no_grad():
-        seconds = harness.timed(segment, task["budget"])
-        np.save(Path(task["folder"]) / f"{task['peer']}.npy", segment().numpy())
+        seconds = harness.timed(lambda: scores(weights, x).contiguous(), task["budget"])
+        np.save(Path(task["folder"]) / f"{task['peer']}.npy", scores(weights, x).numpy())
     return {"seconds": [seconds], "peak_mb": harness.peak_mb()}
 
 
 def training(task):
     """Loss and gradients of all filters and biases but the upscore's."""
-    weights = {
-        name: [torch.from_numpy(a).requires_grad_(name != "upscore") for a in arrays]
-        for name, arrays in harness.fcn32s_weights(task["width"], task["classes"]).items()
-    }
+    scores, weights = network(task)
     layers = harness.fcn32s_layers(task["width"], task["classes"])
-    learned = [a for name, _, _ in layers for a in weights[name]]
-    x = torch.from_numpy(harness.image(task["size"]))
-    truth = torch.from_numpy(harness.labels(task["size"], task["classes"]))[:, 0].long()
+    learned = [a.requires_grad_() for name, _, _ in layers for a in weights[name]]
+    x, truth = map(torch.from_numpy, harness.pair(task))
+    truth = truth[:, 0].long()
     kept = {}
 
     def call():
         for a in learned:
             a.grad = None
-        y = x
-        for index, (name, _, pad) in enumerate(layers):
-            y = F.conv2d(y, *weights[name], padding=pad)
-            if name != "score_fr":
-                y = F.relu_(y)
-            if name.startswith("conv") and name[4] != layers[index + 1][0][4:5]:
-                y = F.max_pool2d(y, 2, 2, ceil_mode=True)
-        y = F.conv_transpose2d(y, weights["upscore"][0], stride=32)
-        loss = F.cross_entropy(y[:, :, 19 : 19 + x.shape[2], 19 : 19 + x.shape[3]], truth, ignore_index=255)
+        loss = F.cross_entropy(scores(weights, x), truth, ignore_index=255)
         loss.backward()
         kept["loss"] = loss.item()
 
@@ -72,6 +67,71 @@ def training(task):
     gradients = {name: weights[name][0].grad.numpy() for name, _, _ in layers}
     harness.save_step(task, task["peer"], kept["loss"], gradients)
     return {"seconds": [wall, processor], "peak_mb": harness.peak_mb()}
+
+
+def gpu(task):
+    """See `gpu.py`. bfloat16 is autocast's: the weights stay float32, as ours do."""
+    device = "cuda" if task["device"] == "gpu" else "cpu"
+    torch.backends.cudnn.benchmark = True
+    compiled = torch.compile if task["peer"].endswith("compile") else lambda function: function
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+
+    def served(call, set_precision):
+        def run(n):
+            set_precision()
+            for _ in range(n):
+                call()
+            wait()
+
+        result = call()
+        return run, result.detach().cpu().numpy() if isinstance(result, torch.Tensor) else result
+
+    def single(case, gradients, set_precision):
+        x, w = (torch.from_numpy(a).to(device).requires_grad_(gradients) for a in harness.layer_arrays(case))
+        apply = F.conv2d if case["kind"] == "conv" else F.conv_transpose2d
+        call = partial(apply, x, w, stride=case["stride"], padding=case["pad"])
+        if not gradients:
+            return served(call, set_precision)
+        y = call()
+        g = torch.ones_like(y)
+        return served(lambda: torch.autograd.grad(y, (w, x), g, retain_graph=True)[0], set_precision)
+
+    def prepare(work, batch, precision):
+        def set_precision():
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
+        set_precision()
+        if work in ("layer", "gradients"):
+            return single(CASES[int(batch)], work == "gradients", set_precision)
+        scores, weights = network(task, device)
+        x, truth = (torch.from_numpy(np.repeat(a, int(batch), axis=0)) for a in harness.pair(task))
+        half = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=work == "step")
+        if work == "step":
+            learned = [a.requires_grad_() for name, arrays in weights.items() if name != "upscore" for a in arrays]
+            optimizer = torch.optim.SGD(learned, lr=1e-9, momentum=0.9)
+            loss_of = compiled(
+                lambda x, truth: F.cross_entropy(scores(weights, x).float(), truth[:, 0].long(), ignore_index=255)
+            )
+
+            def call():
+                optimizer.zero_grad(set_to_none=True)
+                with half:
+                    loss = loss_of(x.to(device), truth.to(device))
+                loss.backward()
+                optimizer.step()
+                return loss.item()
+
+        else:
+            segment, there = compiled(lambda x: scores(weights, x).float().contiguous()), x.to(device)
+
+            def call():
+                with torch.no_grad(), half:
+                    return segment(there) if work == "forward" else segment(x.to(device)).cpu().numpy()
+
+        return served(call, set_precision)
+
+    where = torch.cuda.get_device_name() if device == "cuda" else device
+    harness.serve(task, f"torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()} on {where}", prepare)
 
 
 def layers(task):
@@ -98,4 +158,6 @@ def layers(task):
 if __name__ == "__main__":
     task = json.loads(sys.argv[1])
     torch.set_num_threads(task["threads"])
-    print(json.dumps({"fcn32s": fcn32s, "layers": layers, "training": training}[task["work"]](task)))
+    result = globals()[task["work"]](task)
+    if result is not None:
+        print(json.dumps(result))

@@ -32,7 +32,7 @@ def run(backend, build, *arrays):
     outputs = build(*variables)
     several = isinstance(outputs, list)
     if backend == "jax":
-        function = engine.compile(variables, outputs, backend="jax:cpu", on_unused_input="ignore")
+        function = engine.compile(variables, outputs, backend="jax", on_unused_input="ignore")
     else:
         function = aesara.function(variables, outputs, mode=C if backend == "c" else PYTHON, on_unused_input="ignore")
     values = function(*arrays)

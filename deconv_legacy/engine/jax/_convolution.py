@@ -117,9 +117,13 @@ def _transposed(op: Any, w: Any, y: Any, size: Ints, before: Ints) -> Any:
         reach = (w.shape[axis + 2] - 1) * op.dilation[axis]
         spread = (y.shape[axis + 2] - 1) * op.stride[axis] + 1
         pads.append((reach - b, n + b - spread))
-    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), (0, 0, 0), *((0, 0, s - 1) for s in op.stride)])
-    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), (0, 0, 0), *((b, a, 0) for b, a in pads)])
-    return _convolve(op, y, _swapped(op, w), (1,) * op.ndim, [(0, 0)] * op.ndim, op.dilation)
+    zero, none = jnp.zeros((), y.dtype), (0, 0, 0)
+    if max(op.stride) > 1:
+        y = lax.pad(y, zero, [none, none, *((0, 0, s - 1) for s in op.stride)])
+    if min(min(pad) for pad in pads) < 0:  # what no filter needs is cut off first
+        y = lax.pad(y, zero, [none, none, *((min(b, 0), min(a, 0), 0) for b, a in pads)])
+        pads = [(max(b, 0), max(a, 0)) for b, a in pads]
+    return _convolve(op, y, _swapped(op, w), (1,) * op.ndim, pads, op.dilation)
 
 
 def _by_phases(op: Any, w: Any, y: Any, size: Ints, before: Ints) -> Any:
