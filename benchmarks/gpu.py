@@ -38,9 +38,12 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--classes", type=int, default=21)
     parser.add_argument("--budget", type=float, default=0.3, help="seconds of calls for each figure")
+    parser.add_argument("--patience", type=float, default=600, help="seconds after which a peer makes no more cases")
     options = parser.parse_args()
     folder, cases, peers = Path(tempfile.mkdtemp()), options.cases.split(","), options.peers.split(",")
-    work = {key: getattr(options, key) for key in ("size", "width", "classes", "device", "threads", "budget")}
+    work = {
+        key: getattr(options, key) for key in ("size", "width", "classes", "device", "threads", "budget", "patience")
+    }
     task = {**work, "work": "gpu", "cases": cases, "folder": str(folder)}
     workers = {peer: start(peer, {**task, "peer": peer}, options) for peer in peers}
     try:

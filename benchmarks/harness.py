@@ -112,9 +112,12 @@ def timed_step(step: Any, calls: int) -> tuple[float, float]:
 def serve(task: dict[str, Any], versions: str, prepare: Any) -> None:
     """Worker of `gpu.py`: make each case (``prepare(case)`` returns ``run(n)``, which makes n calls and waits for them,
     and a result to compare), say so, then time whichever case is asked for, line by line."""
-    runs, failed = {}, {}
+    runs, failed, first = {}, {}, time.perf_counter()
     for case in task["cases"]:
         start = time.perf_counter()
+        if start > first + task["patience"]:
+            failed[case] = "no time was left to make it"
+            continue
         try:
             runs[case], result = prepare(*case.split("/"))
             np.save(Path(task["folder"]) / f"{task['peer']}_{case.replace('/', '_')}.npy", result)
