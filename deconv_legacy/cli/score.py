@@ -79,10 +79,8 @@ class _Picture:
 
 def run(args: argparse.Namespace) -> None:
     pictures = _pictures(args)
-    if args.hist is not None:
-        if args.hist.suffix not in (".npy", ".json"):
-            raise MismatchError(f"--hist {args.hist}: a confusion matrix is .npy or .json")
-        prepare(args.hist.parent)
+    if args.hist is not None and args.hist.suffix not in (".npy", ".json"):
+        raise MismatchError(f"--hist {args.hist}: a confusion matrix is .npy or .json")
     names: Sequence[str] = _images.VOC_CLASSES if args.voc is not None else ()
     if args.classes is not None:
         names = class_names(args.classes)
@@ -94,6 +92,8 @@ def run(args: argparse.Namespace) -> None:
         classes, histograms = _of_net(net, pictures, args.ignore_label)
         if args.classes is None and net.classes:
             names = net.classes
+    if args.hist is not None:
+        prepare(args.hist.parent)
     total = np.zeros((classes, classes), np.int64)
     for _, histogram in progress(histograms, "photo", len(pictures)):
         total += histogram

@@ -9,6 +9,8 @@
     ``np.genfromtxt`` gives strings, as it did when these were bytes.
 ``linspace``
     ``np.linspace`` takes a float for its count and cuts it to an integer, as it did before NumPy 1.18.
+``palette``
+    Pillow stores an image of mode P without a palette with greys; since Pillow 8.3 all its values above 0 become 1.
 ``random``
     once Python 2 code was met, ``random.randint``, ``choice``, ``shuffle``, ... draw what they drew there.
 ``parent``
@@ -58,6 +60,7 @@ BRIDGES = {
     "pickle": "pickles written by Python 2",
     "text": "np.genfromtxt gives strings, no bytes",
     "linspace": "np.linspace with a float as count",
+    "palette": "a Pillow image of mode P without a palette is saved with greys, as FCN's score.py saves labels",
     "random": "what a seeded random.randint, choice, shuffle, ... drew under Python 2",
     "parent": "modules of the folder above the script's",
     "python2": "Python 2 syntax and its integer division",
@@ -143,6 +146,10 @@ class Bridges:
             self._replace(np, "genfromtxt", self._genfromtxt(np.genfromtxt))
         if "linspace" in self.names:
             self._replace(np, "linspace", self._linspace(np.linspace))
+        if "palette" in self.names and importlib.util.find_spec("PIL"):
+            from PIL import Image
+
+            self._replace(Image.Image, "save", self._saving(Image.Image.save))
         if "random" in self.names:
             for name in _random2.FUNCTIONS:
                 self._replace(random, name, self._drawing(name, getattr(random, name)))
@@ -181,7 +188,7 @@ class Bridges:
         vars(module)["__getattr__"] = __getattr__
         self._undo.append(undo)
 
-    def _replace(self, module: types.ModuleType, name: str, new: Any) -> None:
+    def _replace(self, module: Any, name: str, new: Any) -> None:
         old = getattr(module, name)
         setattr(module, name, new)
         self._undo.append(lambda: setattr(module, name, old))
@@ -205,6 +212,17 @@ class Bridges:
             return original(start, stop, num, *args, **options)
 
         return linspace
+
+    def _saving(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def save(image: Any, *args: Any, **options: Any) -> Any:
+            if image.mode == "P" and not image.getpalette():
+                self.tell("palette", "an image of mode P without a palette, saved with greys", _caller())
+                image = image.copy()
+                image.putpalette(bytes(grey for grey in range(256) for _ in range(3)))
+            return original(image, *args, **options)
+
+        return save
 
     def _drawing(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

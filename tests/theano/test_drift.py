@@ -200,6 +200,25 @@ def test_linspace_with_a_float_count():
         bridged("numpy", lambda: np.linspace(-1, 1, 5.0))
 
 
+def test_label_images_without_a_palette(tmp_path):
+    """As score.py of the FCN repository saves them."""
+    pillow = pytest.importorskip("PIL.Image")
+    labels = np.array([[0, 17, 3], [20, 1, 255]], np.uint8)
+
+    def stored(palette=None):
+        image = pillow.frombytes("P", (3, 2), labels.tobytes())
+        if palette:
+            image.putpalette(palette)
+        image.save(tmp_path / "labels.png")
+        assert bool(image.getpalette()) == bool(palette)  # it is left as it was
+        with pillow.open(tmp_path / "labels.png") as image:
+            return image.mode, np.array(image).tolist(), image.getpalette()[:6]
+
+    assert bridged("palette", stored) == (("P", labels.tolist(), [0, 0, 0, 1, 1, 1]), ["palette"])
+    assert bridged("palette", lambda: stored([7] * 768)) == (("P", labels.tolist(), [7] * 6), [])
+    assert bridged("numpy", stored)[0][1] == (labels > 0).tolist()
+
+
 @pytest.mark.skipif(hasattr(inspect, "getargspec"), reason="Python 3.10 has it still")
 def test_getargspec():
     spec, told = bridged("inspect", lambda: inspect.getargspec(lambda a, b=2, *c, **d: None))
