@@ -17,6 +17,7 @@ import numpy as np
 
 from deconv_legacy import geometry
 from deconv_legacy.engine._aesara import aesara
+from deconv_legacy.engine.where import HandsOn
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
@@ -53,7 +54,7 @@ def _openmp_flags() -> tuple[str, ...]:
     return ("-fopenmp",) if known[compiler] == "yes" else ()
 
 
-class EngineOp(COp):
+class EngineOp(HandsOn, COp):
     """An Op whose C function ``c_function<T>(inputs..., &outputs..., spec)`` stands in ``c_files``.
 
     Subclasses define ``__props__``, ``numbers`` and ``perform``; the C function returns 0, or 1 with a Python

@@ -9,6 +9,7 @@ import numpy as np
 from deconv_legacy import geometry
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine._cop import as_size_vector, static_sizes
+from deconv_legacy.engine.where import HandsOn
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
@@ -19,7 +20,7 @@ DisconnectedType = aesara.gradient.DisconnectedType
 __all__ = ["Crop", "CropGradient", "crop"]
 
 
-class _CropOp(Op):
+class _CropOp(HandsOn, Op):
     # No C code: a crop only moves a pointer, and its transpose is one assignment.
     __props__: ClassVar[tuple[str, ...]] = ("axis",)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from deconv_legacy.engine._aesara import aesara
+from deconv_legacy.engine.where import HandsOn
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
@@ -15,7 +16,7 @@ DisconnectedType = aesara.gradient.DisconnectedType
 __all__ = ["SameSizes", "same_sizes"]
 
 
-class SameSizes(Op):
+class SameSizes(HandsOn, Op):
     """x and y to y, a view, if their sizes agree on all axes, or on all but `but`."""
 
     # No C code: it looks at a few numbers.

@@ -1,19 +1,21 @@
 """Which layer a node of the graph belongs to.
 
 It is noted in the trace that Aesara keeps of each variable's origin, which rewrites hand on to what they put in its
-place; so the layer is also in the backtrace that Aesara prints.
+place; so the layer is also in the backtrace that Aesara prints. The gradients of our Ops are noted where they are
+taken (`HandsOn`); Aesara gives no way to note those of its own.
 """
 
 from __future__ import annotations
 
 import copyreg
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.errors import SizeError
 
-__all__ = ["LocatingFunction", "located", "mark"]
+__all__ = ["HandsOn", "LocatingFunction", "located", "mark"]
 
 types = aesara.compile.function.types
 Function: Any = types.Function
@@ -48,6 +50,26 @@ def located(error: Exception, trace: Sequence[Sequence[tuple[Any, ...]]]) -> Siz
     if any(str(error).startswith(layer.partition(" (")[0] + " (") for layer in layers):
         return cause  # it says so already
     return cause.at(" and ".join(layers))
+
+
+class HandsOn:
+    """Mixed into Ops: the gradients of a node belong to the layer that the node belongs to."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        take = cls.__dict__.get("L_op")
+        if take is None:
+            return
+
+        @functools.wraps(take)
+        def take_and_note(self: Any, inputs: Any, outputs: Any, gradients: Any) -> Any:
+            taken = take(self, inputs, outputs, gradients)
+            layers = _layers(getattr(outputs[0].tag, "trace", ()))
+            if layers:
+                mark(taken, [*inputs, *outputs, *gradients], " and ".join(layers))
+            return taken
+
+        cls.L_op = take_and_note  # type: ignore[attr-defined]
 
 
 class LocatingFunction(Function):

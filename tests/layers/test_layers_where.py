@@ -12,6 +12,7 @@ from deconv_legacy.errors import SizeError
 from deconv_legacy.layers import (
     ConcatLayer,
     ConvolutionLayer,
+    CropLayer,
     DeconvolutionLayer,
     ExpressionLayer,
     InputLayer,
@@ -87,6 +88,32 @@ def test_in_training():
         step(np.ones((1, 2, 4), "float32"), np.full((1, 1, 3), 5))
     with pytest.raises(SizeError, match=r"^score \(ConvolutionLayer\): .*kernel of 2"):
         step(np.ones((1, 2, 1), "float32"), np.zeros((1, 1, 3), int))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients(backend):
+    """What fails in a gradient alone, where nothing needs the layer's value, belongs to the layer."""
+    x = InputLayer((None, 2, None, None))
+    conv = ConvolutionLayer(x, (3, 2, 2, 3), (1, 2), 0, "conv", rng=0)
+    pool = PoolLayer(conv, (2, 1), name="pool")
+    up = DeconvolutionLayer(pool, (3, 2, 2, 2), 2, name="up", rng=0)
+    crop = CropLayer(up, InputLayer((None, 2, 3, 2), name="like"), 1, name="crop")
+    cases = [
+        (conv, conv.W, (1, 3, 4, 3), r"ConvWeightGradient"),
+        (conv, x.output, (1, 3, 4, 3), r"ConvInputGradient"),
+        (pool, conv.output, (1, 3, 4, 4), r"give \(1, 3, 2, 4\), not \(1, 3, 4, 4\)"),
+        (up, up.W, (1, 2, 4, 5), r"ConvWeightGradient"),
+        (crop, up.output, (1, 2, 9, 2), r"CropGradient: axis 2: a crop to 9 cells"),
+    ]
+    for layer, wanted, wrong, words in cases:
+        g = at.tensor4("g", dtype="float32")
+        slope = aesara.grad(None, wanted, known_grads={layer.output: g})
+        function = engine.compile([x.output, g], slope, backend=backend, on_unused_input="ignore")
+        data = np.ones((1, 2, 5, 9), "float32")
+        right = {"conv": (1, 3, 4, 4), "pool": (1, 3, 2, 4), "up": (1, 2, 4, 8), "crop": (1, 2, 3, 2)}[layer.name]
+        function(data, np.ones(right, "float32"))
+        with pytest.raises(SizeError, match=rf"^{layer.name} \({type(layer).__name__}\): .*{words}"):
+            function(data, np.ones(wrong, "float32"))
 
 
 def test_a_graph_without_layers_says_what_it_said():
