@@ -339,6 +339,7 @@ def make_layer(spec: Any, bottoms: Sequence[Layer], build: Build) -> tuple[Layer
         raise MismatchError(f"layer {spec.name!r} ({spec.type}): {len(names)} top blob(s), it makes {outputs}")
     if isinstance(made, list):
         return None, dict(zip(names, made, strict=True))
+    made.spec = spec
     build.own(spec, made)
     for top in made.outputs:
         if math.prod(n or 1 for n in top.type.shape) > _MOST:

@@ -44,12 +44,15 @@ class Layer:
         What a training step must also do: moving averages.
     frozen : bool
         Whether training leaves the parameters alone.
+    spec
+        What the file says that it was built from (Caffe's LayerParameter); None where there was none.
 
     A subclass sets ``self.outputs`` in its constructor; see `deconv_legacy.layers` for those there are.
     """
 
     params: list[Any]
     updates: list[tuple[Any, Any]]
+    spec: Any = None
     made_with: tuple[tuple[Any, ...], dict[str, Any]]
     """The arguments and keywords of its constructor, so that it can be made again on other inputs."""
 

@@ -25,6 +25,8 @@ class SoftmaxLossLayer(Layer):
         ``"valid"``, ``"full"``, ``"batch_size"`` or ``"none"``: what the sum is divided by.
     caffe_cpu_sum
         Add in float32 one by one, as Caffe on a CPU does, for identical logs; the gradient is the same.
+    with_softmax
+        Whether the probabilities are a second output.
 
     The output is a scalar; Caffe's rules are those of `deconv_legacy.engine.softmax_loss`.
     """
@@ -39,9 +41,10 @@ class SoftmaxLossLayer(Layer):
         ignore_label: int | None = None,
         normalization: str = "valid",
         caffe_cpu_sum: bool = False,
+        with_softmax: bool = False,
     ):
         super().__init__([input, labels], name)
         scores, truth = self.inputs
-        self.outputs = [
-            self.located(lambda: engine.softmax_loss(scores, truth, axis, ignore_label, normalization, caffe_cpu_sum))
-        ]
+        rule = axis, ignore_label, normalization, caffe_cpu_sum
+        loss = self.located(lambda: engine.softmax_loss(scores, truth, *rule))
+        self.outputs = [loss, engine.softmax(scores, axis)] if with_softmax else [loss]

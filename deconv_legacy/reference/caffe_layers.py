@@ -23,6 +23,7 @@ __all__ = [
     "arg_max",
     "bn_pspnet",
     "bn_segnet",
+    "eltwise_accuracy",
     "hinge_loss",
     "hinge_loss_grad",
     "infogain_loss",
@@ -164,6 +165,20 @@ def accuracy(
         own = counted & (classes == number)
         each[number] = hit[own].mean() if own.any() else 0
     return float(hit[counted].mean() if counted.any() else 0), each
+
+
+def eltwise_accuracy(scores: ArrayLike, labels: ArrayLike, top_k: int = 1, ignore_label: int | None = None) -> float:
+    """DeconvNet's EltwiseAccuracy: the share of cells whose true class is among the ``top_k`` best of axis 1; of equal
+    scores the last class comes first. NaN where nothing is counted.
+
+    >>> eltwise_accuracy([[3, 3], [1, 2]], [1, 0])
+    0.5
+    """
+    x = float64(scores)
+    classes, counted = _labels(x, labels, ignore_label, 1)
+    best = arg_max(x, top_k, axis=1)
+    hit = (best == classes).any(axis=1, keepdims=True)
+    return float(hit[counted].mean()) if counted.any() else float("nan")
 
 
 def arg_max(x: ArrayLike, top_k: int = 1, axis: int | None = None, out_max_val: bool = False) -> Array:

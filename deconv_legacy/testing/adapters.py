@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deconv_legacy.caffe import build_net, read_net
+from deconv_legacy.caffe.build import BuiltNet, assumed_inputs, top_names
+from deconv_legacy.caffe.filter import filter_net
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError
 from deconv_legacy.layers import InputLayer, Layer, Network
@@ -62,10 +65,6 @@ def caffe_subject(
 
 def free_net(net: Any, phase: str = "TEST", input_shapes: Mapping[str, Sequence[int | None]] | None = None) -> Any:
     """A `BuiltNet` for images of any size, whose data layers are inputs."""
-    from deconv_legacy.caffe import build_net, read_net
-    from deconv_legacy.caffe.build import assumed_inputs
-    from deconv_legacy.caffe.filter import filter_net
-
     path, number = None, {"TRAIN": 0, "TEST": 1}[phase]
     if isinstance(net, (str, Path)):
         path, net = net, read_net(net)
@@ -75,8 +74,6 @@ def free_net(net: Any, phase: str = "TEST", input_shapes: Mapping[str, Sequence[
 
 def built_subject(built: Any, backend: str | None = None) -> Subject:
     """A subject from a `deconv_legacy.caffe.BuiltNet`."""
-    from deconv_legacy.caffe.build import top_names
-
     specs = list(built.spec.layer)
     last = {top: spec.name for spec in specs for top in top_names(spec)}
     now: dict[str, str] = {}  # blob -> its version
@@ -199,7 +196,7 @@ def subject_of(thing: Any, *, backend: str | None = None) -> Subject:
         return thing
     if isinstance(thing, Network):
         return network_subject(thing, backend=backend)
-    if hasattr(thing, "input_layers") and hasattr(thing, "spec"):
+    if isinstance(thing, BuiltNet):
         return built_subject(thing, backend)
     parts = list(thing.values()) if isinstance(thing, Mapping) else thing
     parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]

@@ -12,14 +12,22 @@ import numpy as np
 
 from deconv_legacy import geometry
 from deconv_legacy.errors import SizeError
-from deconv_legacy.layers import ConvolutionLayer, CropLayer, DeconvolutionLayer, DenseLayer, Layer, PoolLayer
-from deconv_legacy.testing.rebuild import sources, variable_of
+from deconv_legacy.layers import (
+    ConvolutionLayer,
+    CropLayer,
+    DeconvolutionLayer,
+    DenseLayer,
+    Layer,
+    PoolLayer,
+    SoftmaxLossLayer,
+)
+from deconv_legacy.testing._caffe_cases import labels, labels_shape, shapes_for, values_for
+from deconv_legacy.testing.rebuild import arguments_of, sources, variable_of
 
 __all__ = ["Case", "case_of", "distinct_values"]
 
 CHANNELS = 6
 GROUPS = 3
-_LABELS = ("SoftmaxLossLayer",)
 
 
 @dataclass
@@ -63,9 +71,10 @@ def case_of(layer: Layer, shapes: Sequence[Sequence[int]] | None = None, seed: i
     if shapes is None:
         shapes = _shapes(layer, params)
     inputs = [distinct_values(shape, rng) for shape in shapes]
-    if type(layer).__name__ in _LABELS:
-        inputs[1] = rng.integers(0, shapes[0][1], shapes[1]).astype(np.float64)
-    return Case(layer, inputs, params)
+    if isinstance(layer, SoftmaxLossLayer):
+        given = arguments_of(layer)
+        inputs[1] = labels(rng, shapes[0][given["axis"]], tuple(shapes[1]), given["ignore_label"])
+    return Case(layer, values_for(layer, inputs, rng), params)
 
 
 def _narrow(layer: Any) -> list[np.ndarray]:
@@ -111,9 +120,10 @@ def _shapes(layer: Any, params: Sequence[np.ndarray]) -> list[tuple[int, ...]]:
         return [tuple(source), tuple(target)][: len(known)]
     if isinstance(layer, DenseLayer) and None in known[0][1:]:
         raise SizeError("the sizes of its input must be known", where=layer.where)
-    if type(layer).__name__ in _LABELS:
-        return [(2, _channels(layer, known[0]), 3, 4), (2, 1, 3, 4)]
-    return [_filled(layer, shape) for shape in known]
+    if isinstance(layer, SoftmaxLossLayer):
+        scores = _filled(layer, known[0])
+        return [scores, labels_shape(scores, arguments_of(layer)["axis"] % len(scores), len(known[1]))]
+    return shapes_for(layer, [_filled(layer, shape) for shape in known])
 
 
 def _window_sizes(layer: Any, kernel: Sequence[int]) -> tuple[int, ...]:

@@ -149,6 +149,7 @@ def rebuild(
         made = _again(layer, dict(zip(map(id, read), fresh, strict=True)), changes)
         if len(made.params) != len(layer.params):
             raise MismatchError(f"{layer.where}: made again it has {len(made.params)} parameters, not {len(values)}")
+    made.spec = layer.spec
     for i, variable in enumerate(made.params):
         if any(variable is other for other in layer.params):
             raise MismatchError(f"{layer.where} shares its parameters with another layer")

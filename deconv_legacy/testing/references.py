@@ -1,4 +1,4 @@
-"""The NumPy and SciPy specification of a layer: `reference_of` finds it, `None` where there is none.
+"""The NumPy and SciPy specification of a layer: `reference_of` finds it.
 
 The functions are those of `deconv_legacy.reference`; only the settings are read from the layer.
 """
@@ -6,13 +6,13 @@ The functions are those of `deconv_legacy.reference`; only the settings are read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from deconv_legacy import geometry, layers, reference
 from deconv_legacy.layers import Layer
+from deconv_legacy.testing.caffe_references import BY_TYPE, WITHOUT
 from deconv_legacy.testing.rebuild import arguments_of
 
 __all__ = ["Reference", "reference_of"]
@@ -22,13 +22,13 @@ Reference = Callable[[Sequence[Array], Sequence[Array]], list[Array]]
 """From the inputs (references of which only the sizes count included) and the parameters to the outputs."""
 
 
-def reference_of(layer: Layer, kind: str = "") -> Reference | None:
-    """What `layer` ought to compute, in float64; None where the specification does not have it.
+def reference_of(layer: Layer) -> Reference:
+    """What `layer` ought to compute, in float64.
 
-    Parameters
-    ----------
-    kind
-        The type in a Caffe file, for layers that are made from expressions.
+    Raises
+    ------
+    NotImplementedError
+        Saying why the specification does not have it; calling the result may raise it too.
 
     Examples
     --------
@@ -40,12 +40,10 @@ def reference_of(layer: Layer, kind: str = "") -> Reference | None:
     for cls, make in _BY_CLASS.items():
         if isinstance(layer, cls):
             return make(layer)
-    if isinstance(layer, layers.ExpressionLayer):
-        return _expression(layer, kind)
-    if type(layer).__name__ == "_BatchNorm" and not layer.updates:
-        eps = arguments_of(layer)["spec"].batch_norm_param.eps
-        return lambda x, p: [reference.batch_norm(x[0], *reference.caffe_batch_norm_moments(p), eps)]
-    return None
+    if layer.spec is not None and layer.spec.type in BY_TYPE:
+        return BY_TYPE[layer.spec.type](layer.spec, layer)
+    kind = type(layer).__name__ if layer.spec is None else layer.spec.type
+    raise NotImplementedError(WITHOUT.get(kind, f"there is no reference for {kind}"))
 
 
 def _with_bias(y: Array, params: Sequence[Array]) -> Array:
@@ -79,9 +77,9 @@ def _deconvolution(layer: Any) -> Reference:
     return run
 
 
-def _pooling(layer: Any) -> Reference | None:
-    if layer.rounding not in ("caffe", "floor", "theano") or len(layer.outputs) > 1:
-        return None
+def _pooling(layer: Any) -> Reference:
+    if layer.rounding not in ("caffe", "floor", "theano"):
+        raise NotImplementedError(f"pooling with rounding {layer.rounding!r}")
 
     def run(x: Sequence[Array], p: Sequence[Array]) -> list[Array]:
         kernel = layer.kernel or x[0].shape[2:]
@@ -94,7 +92,7 @@ def _pooling(layer: Any) -> Reference | None:
             mode = "CEIL" if layer.rounding == "caffe" else "FLOOR"
             if layer.mode == "average":
                 return [reference.caffe_ave_pool(x[0], kernel, stride, pads, mode)]
-            return [reference.caffe_max_pool(x[0], kernel, stride, pads, mode)[0]]
+            return list(reference.caffe_max_pool(x[0], kernel, stride, pads, mode))
         if layer.rounding == "caffe":
             raise NotImplementedError(f"mode {layer.mode} with Caffe's windows")
         rule: Any = "average_inc_pad" if layer.mode == "average" else layer.mode
@@ -153,14 +151,15 @@ def _lrn(layer: Any) -> Reference:
     return lambda x, p: [reference.lrn_within(x[0], a["size"], a["alpha"], a["beta"])]
 
 
-def _batch_norm(layer: Any) -> Reference | None:
+def _batch_norm(layer: Any) -> Reference:
     given = arguments_of(layer)
-    if given["train"]:
-        return None
 
     def run(x: Sequence[Array], p: Sequence[Array]) -> list[Array]:
         by_name = dict(zip(map(id, layer.params), p, strict=True))
-        y = reference.batch_norm(x[0], by_name[id(layer.mean)], by_name[id(layer.variance)], given["epsilon"])
+        mean, variance = by_name[id(layer.mean)], by_name[id(layer.variance)]
+        if given["train"]:
+            mean, variance = reference.batch_moments(x[0])
+        y = reference.batch_norm(x[0], mean, variance, given["epsilon"])
         gamma = by_name[id(layer.gamma)] if layer.gamma is not None else np.ones(y.shape[1])
         beta = by_name[id(layer.beta)] if layer.beta is not None else None
         return [reference.scale(y, gamma, beta)]
@@ -171,10 +170,19 @@ def _batch_norm(layer: Any) -> Reference | None:
 def _softmax_loss(layer: Any) -> Reference:
     a = arguments_of(layer)
     rule = a["normalization"].upper()
-    return lambda x, p: [np.asarray(reference.softmax_loss(x[0], x[1], a["ignore_label"], rule, a["axis"]))]
+    return lambda x, p: [
+        np.asarray(reference.softmax_loss(x[0], x[1], a["ignore_label"], rule, a["axis"])),
+        reference.softmax(x[0], a["axis"]),
+    ]
 
 
-_BY_CLASS: dict[Any, Callable[[Any], Reference | None]] = {
+def _dropout(layer: Any) -> Reference:
+    if layer.p and arguments_of(layer)["train"]:
+        raise NotImplementedError("in training its masks are random")
+    return lambda x, p: [np.asarray(x[0], np.float64)]
+
+
+_BY_CLASS: dict[Any, Callable[[Any], Reference]] = {
     layers.ConvolutionLayer: _convolution,
     layers.DeconvolutionLayer: _deconvolution,
     layers.PoolLayer: _pooling,
@@ -192,30 +200,5 @@ _BY_CLASS: dict[Any, Callable[[Any], Reference | None]] = {
     layers.SigmoidLayer: lambda layer: lambda x, p: [reference.sigmoid(x[0])],
     layers.TanhLayer: lambda layer: lambda x, p: [reference.tanh(x[0])],
     layers.SoftmaxLayer: lambda layer: lambda x, p: [reference.softmax(x[0], arguments_of(layer)["axis"])],
-    layers.DropoutLayer: lambda layer: (
-        None if arguments_of(layer)["train"] and layer.p else lambda x, p: [np.asarray(x[0], np.float64)]
-    ),
+    layers.DropoutLayer: _dropout,
 }
-
-
-def _expression(layer: Any, kind: str) -> Reference | None:
-    function = arguments_of(layer)["function"]
-    spec = function.args[0] if isinstance(function, partial) and function.args else None
-    simple: dict[str, Callable[[Array], Array]] = {
-        "Sigmoid": reference.sigmoid,
-        "TanH": reference.tanh,
-        "AbsVal": lambda x: np.abs(np.asarray(x, np.float64)),
-        "BNLL": lambda x: np.logaddexp(0, np.asarray(x, np.float64)),
-    }
-    if spec is not None:
-        simple["ELU"] = lambda x: reference.elu(x, spec.elu_param.alpha)
-        simple["Power"] = lambda x: reference.power(
-            x, spec.power_param.power, spec.power_param.scale, spec.power_param.shift
-        )
-    if kind in simple:
-        return lambda x, p: [simple[kind](x[0])]
-    if kind == "EuclideanLoss":
-        return lambda x, p: [np.asarray(reference.euclidean_loss(x[0], x[1]))]
-    if kind == "Split":
-        return lambda x, p: [np.asarray(x[0], np.float64)] * len(layer.outputs)
-    return None

@@ -7,7 +7,7 @@ the fields of its ``bn_param``. All blobs of both are 1 x C x 1 x 1, and zeros w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from deconv_legacy import engine, fillers
 from deconv_legacy.caffe.registry import layer_type
 from deconv_legacy.caffe.types._common import ignored, need
-from deconv_legacy.caffe.types.losses import classes, one_each
+from deconv_legacy.caffe.types.losses import classes, one_each, share
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError, SizeError
 from deconv_legacy.geometry import formulas
@@ -63,26 +63,31 @@ def _interp(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     return ExpressionLayer(bottoms, interp, spec.name)
 
 
-def _unpool(spec: Any, bottoms: Sequence[Layer], sizes: Sequence[Any]) -> Layer:
-    return ExpressionLayer(bottoms, lambda x, mask: engine.unpool(x, mask, sizes), spec.name)
+def _unpool(spec: Any, bottoms: Sequence[Layer], sizes: Callable[[Any], Sequence[Any]]) -> Layer:
+    """`sizes` of the output, from the input's variable."""
+    return ExpressionLayer(bottoms, lambda x, mask: engine.unpool(x, mask, sizes(x)), spec.name)
 
 
 @layer_type("Upsample")
 def _upsample(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 2)
     param, where = spec.upsample_param, f"{spec.name} ({spec.type})"
-    rows, columns = sizes_of(bottoms[0].output)[2:]
     if param.HasField("upsample_h") and param.HasField("upsample_w"):
         if min(param.upsample_h, param.upsample_w) < 2:
             raise SizeError(f"upsample_h {param.upsample_h} and upsample_w {param.upsample_w}: at least 2", where=where)
-        return _unpool(spec, bottoms, (param.upsample_h, param.upsample_w))
+        return _unpool(spec, bottoms, lambda x: (param.upsample_h, param.upsample_w))
     two = param.HasField("scale_h"), param.HasField("scale_w")
     if two[0] != two[1] or (two[0] and param.HasField("scale")):
         raise SizeError("give upsample_h and upsample_w, or scale, or scale_h and scale_w", where=where)
     scale_h, scale_w = (param.scale_h, param.scale_w) if two[0] else (param.scale, param.scale)
     if min(scale_h, scale_w) < 2 or (param.pad_out_h and scale_h != 2) or (param.pad_out_w and scale_w != 2):
         raise SizeError(f"scale {scale_h} x {scale_w}: at least 2, and 2 where pad_out is set", where=where)
-    return _unpool(spec, bottoms, (rows * scale_h - int(param.pad_out_h), columns * scale_w - int(param.pad_out_w)))
+
+    def sizes(x: Any) -> Sequence[Any]:
+        rows, columns = sizes_of(x)[2:]
+        return rows * scale_h - int(param.pad_out_h), columns * scale_w - int(param.pad_out_w)
+
+    return _unpool(spec, bottoms, sizes)
 
 
 @layer_type("Unpooling")
@@ -97,7 +102,7 @@ def _unpooling(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
             where=f"{spec.name} (Unpooling)",
         )
     sizes = (param.unpool_h, param.unpool_w) if both else (param.unpool_size, param.unpool_size)
-    return _unpool(spec, bottoms, sizes)
+    return _unpool(spec, bottoms, lambda x: sizes)
 
 
 @layer_type("EltwiseAccuracy")
@@ -119,9 +124,14 @@ def _eltwise_accuracy(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
         own = at.sum(at.switch(at.eq(number, truth), x, 0), axis=1, keepdims=True)
         before = at.sum((x > own) | (at.eq(x, own) & (number > truth)), axis=1)
         hit = at.sum(at.switch(counted, before < param.top_k, 0))
-        return at.cast(hit / counted.sum(), "float32").reshape((1, 1, 1, 1))
+        return share(hit, counted.sum(), x.dtype).reshape((1, 1, 1, 1))
 
     return ExpressionLayer(bottoms, accuracy, spec.name)
+
+
+def is_pspnet(param: Any) -> bool:
+    """Whether a ``bn_param`` is that of PSPNet's BN, with four blobs, and not of SegNet's, with two."""
+    return any(param.HasField(name) for name in ("slope_filler", "bias_filler", "momentum", "eps", "frozen"))
 
 
 class _Bn(Layer):
@@ -139,7 +149,7 @@ class _Bn(Layer):
             filler = build.filler(getattr(param, field)) if field and param.HasField(field) else default
             return self.add_param(build.shared(spec, index), shape, field or f"blob{index}", filler, build.rng)
 
-        pspnet = any(param.HasField(name) for name in ("slope_filler", "bias_filler", "momentum", "eps", "frozen"))
+        pspnet = is_pspnet(param)
         names = ("slope_filler", "bias_filler") if pspnet else ("scale_filler", "shift_filler")
         scale, shift = (blob(index, name, fillers.constant) for index, name in enumerate(names))
         spread = lambda p: at.specify_shape(p, shape)  # noqa: E731
@@ -162,7 +172,8 @@ class _Bn(Layer):
             x = (x - mean) / at.sqrt(variance + eps)
         self.outputs = [x * spread(scale) + spread(shift)]
         if len(spec.top) > 1 and not pspnet and param.bn_mode == 0:
-            self.outputs += [mean, variance]  # DeconvNet keeps them for its tests
+            # DeconvNet keeps them for its tests; variables of their own, so that each has its own gradient
+            self.outputs += [at.tensor_copy(mean), at.tensor_copy(variance)]
         self._learns = 0 if pspnet and param.frozen else 2
 
     @property

@@ -28,7 +28,7 @@ _FLOOR = float(np.log(1e-20))  # Caffe's kLOG_THRESHOLD
 @layer_type("SoftmaxWithLoss")
 def _softmax_with_loss(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 2)
-    layer = SoftmaxLossLayer(
+    return SoftmaxLossLayer(
         bottoms[0],
         bottoms[1],
         spec.name,
@@ -36,10 +36,8 @@ def _softmax_with_loss(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer
         ignore_label=ignored(spec.loss_param),
         normalization=normalization(spec, "valid"),
         caffe_cpu_sum=build.caffe_cpu_sum,
+        with_softmax=len(spec.top) > 1,
     )
-    if len(spec.top) > 1:
-        layer.outputs.append(engine.softmax(bottoms[0].output, spec.softmax_param.axis))
-    return layer
 
 
 @layer_type("SigmoidCrossEntropyLoss")
@@ -151,11 +149,16 @@ def _accuracy(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
         # a tie counts as better, as in Caffe
         better = at.sum(x >= of_truth, axis=1) - 1
         hit = at.switch(counted, better < param.top_k, 0)
-        each = at.sum(is_true * hit[:, None], axis=0) / at.maximum(at.sum(is_true, axis=0), 1)
-        total = hit.sum() / at.maximum(counted.sum(), 1)
-        return [at.cast(total, "float32"), at.cast(each, "float32")][: len(spec.top)]
+        each = share(at.sum(is_true * hit[:, None], axis=0), at.maximum(at.sum(is_true, axis=0), 1), x.dtype)
+        total = share(hit.sum(), at.maximum(counted.sum(), 1), x.dtype)
+        return [total, each][: len(spec.top)]
 
     return ExpressionLayer(bottoms, accuracy, spec.name)
+
+
+def share(part: Any, whole: Any, dtype: str) -> Any:
+    """A quotient of counts, which has no gradient (Aesara would fail to find one for integers)."""
+    return aesara.gradient.disconnected_grad(at.cast(part / whole, dtype))
 
 
 def same_count(spec: Any, a: Any, b: Any) -> None:

@@ -98,12 +98,12 @@ def _power(spec: Any, x: Any) -> Any:
 
 @pointwise("Exp")
 def _exp(spec: Any, x: Any) -> Any:
-    return at.exp(_affine(spec.exp_param, x) * _float(_log_of_base(spec, spec.exp_param)))
+    return at.exp(_affine(spec.exp_param, x) * np.asarray(_log_of_base(spec, spec.exp_param), x.dtype))
 
 
 @pointwise("Log")
 def _log(spec: Any, x: Any) -> Any:
-    return at.log(_affine(spec.log_param, x)) / _float(_log_of_base(spec, spec.log_param))
+    return at.log(_affine(spec.log_param, x)) / np.asarray(_log_of_base(spec, spec.log_param), x.dtype)
 
 
 def _affine(param: Any, x: Any) -> Any:
@@ -118,7 +118,7 @@ def _log_of_base(spec: Any, param: Any) -> float:
 
 
 def _float(number: float) -> Any:
-    """A number that leaves float32 float32."""
+    """A number of the file, which has it as float32: so it leaves float32 float32."""
     return np.float32(number)
 
 

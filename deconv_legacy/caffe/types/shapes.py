@@ -66,17 +66,16 @@ def _slice(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     if points and len(points) != count - 1:
         raise SizeError(f"{len(points)} slice points for {count} tops, {count - 1} are needed", axis=axis, where=where)
     if not points:
-        total = source.output.shape[axis] if size is None else size
         if size is not None and size % count:
             raise SizeError(f"{size} cannot be cut into {count} equal parts", axis=axis, where=where)
-        points = [total // count * i for i in range(1, count)]
     elif points != sorted(set(points)) or points[0] < 1 or (size is not None and points[-1] >= size):
         raise SizeError(f"slice points {points} must rise, from 1 to below {size}", axis=axis, where=where)
 
     def slices(x: Any) -> list[Any]:
         sizes = sizes_of(x)
-        ends = [*points, sizes[axis]]
-        starts = [0, *points]
+        inner = points or [sizes[axis] // count * i for i in range(1, count)]
+        ends = [*inner, sizes[axis]]
+        starts = [0, *inner]
         rest = x.ndim - axis - 1
         return [
             engine.crop(x, [end - start, *sizes[axis + 1 :]], axis, [start, *[0] * rest])
