@@ -38,6 +38,7 @@ OPTIONAL = {
     "distributed",
     "matplotlib",
     "fissix",
+    "lib2to3",  # Python's own up to 3.12
     "safetensors",
     "hypothesis",
 }

@@ -448,7 +448,7 @@ class AdamSolver(SGDSolver):
         m += np.float32(1 - beta1) * diff
         v *= np.float32(beta2)
         v += np.float32(1 - beta2) * diff * diff
-        diff[...] = np.float32(rate * correction) * m / (np.sqrt(v) + np.float32(self.param.delta))
+        diff[...] = rate * np.float32(correction) * m / (np.sqrt(v) + np.float32(self.param.delta))
 
 
 SOLVERS = {

@@ -259,7 +259,7 @@ def softmax_loss(
     Examples
     --------
     >>> import numpy as np
-    >>> softmax_loss(np.log([[1.0, 3.0], [1.0, 1.0]]), np.array([1, 255]), ignore_label=255).eval().round(6)
+    >>> print(softmax_loss(np.log([[1.0, 3.0], [1.0, 1.0]]), np.array([1, 255]), ignore_label=255).eval().round(6))
     0.287682
     """
     scores = at.as_tensor_variable(scores)
@@ -278,7 +278,7 @@ def sigmoid_cross_entropy_loss(
     Examples
     --------
     >>> import numpy as np
-    >>> sigmoid_cross_entropy_loss(np.zeros((1, 2)), np.array([[0.0, 1.0]])).eval().round(6)
+    >>> print(sigmoid_cross_entropy_loss(np.zeros((1, 2)), np.array([[0.0, 1.0]])).eval().round(6))
     1.386294
     """
     if normalization not in NORMALIZATIONS:

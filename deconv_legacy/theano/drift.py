@@ -2,7 +2,7 @@
 
 ``names``
     of modules: ``collections.Iterable``, ``np.float``, ``inspect.getargspec``, ``time.clock``. Each module answers for
-    its old names through a module ``__getattr__``; nothing else of it changes.
+    its old names through a module ``__getattr__``; nothing else of it changes. (``_names.py`` lists them.)
 ``pickle``
     files that Python 2 wrote are read with ``encoding="latin1"`` where the default fails.
 ``text``
@@ -17,7 +17,8 @@
     modules of the folder above the script's, where the FCN repository keeps ``surgery.py``, are found.
 source
     of the script, of modules in its folder and of packages named by the caller: Python 2 syntax is converted, its
-    ``/`` of integers stays a floor, and a list of slices used as an index becomes the tuple that NumPy took it for.
+    ``/`` of integers stays a floor, a list of slices used as an index becomes the tuple that NumPy took it for, and
+    arrays have the methods that NumPy 2 dropped.
 
 Every bridge can be left out, and tells once, at its first use, what it bridged and where.
 """
@@ -25,19 +26,15 @@ Every bridge can be left out, and tells once, at its first use, what it bridged 
 from __future__ import annotations
 
 import ast
-import builtins
-import collections.abc
 import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import inspect
 import io
 import os
 import pickle
 import random
 import sys
-import time
 import tokenize
 import types
 import warnings
@@ -47,14 +44,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deconv_legacy.errors import DeconvLegacyError
-from deconv_legacy.theano import _random2
+from deconv_legacy.errors import DeconvLegacyError, MissingExtraError
+from deconv_legacy.theano import _names, _random2
 
-__all__ = ["BRIDGES", "Bridges", "divide", "index", "is_python2", "to_python3"]
+__all__ = ["BRIDGES", "Bridges", "divide", "index", "is_python2", "method", "to_python3"]
 
 BRIDGES = {
     "collections": "collections.Iterable and other abstract classes, now in collections.abc",
-    "numpy": "np.float, np.int, np.bool and others, which were Python's own types; np.asscalar",
+    "numpy": "np.float, np.int, np.bool and others, which were Python's own types; what NumPy 2 dropped",
     "inspect": "inspect.getargspec",
     "time": "time.clock",
     "pickle": "pickles written by Python 2",
@@ -65,30 +62,6 @@ BRIDGES = {
     "parent": "modules of the folder above the script's",
     "python2": "Python 2 syntax and its integer division",
     "list-index": "a list of slices used as an index of an array",
-}
-
-
-ArgSpec = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
-
-
-def _getargspec(function: Any) -> Any:
-    """The first four fields of ``inspect.getfullargspec``, as Python 2 named them."""
-    return ArgSpec(*inspect.getfullargspec(function)[:4])
-
-
-_OLD_NAMES: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {
-    "collections": (collections, {name: getattr(collections.abc, name) for name in collections.abc.__all__}),
-    "numpy": (
-        np,
-        {
-            **{name: getattr(builtins, name) for name in ("bool", "int", "float", "complex", "object", "str")},
-            "long": int,
-            "unicode": str,
-            "asscalar": lambda a: a.item(),
-        },
-    ),
-    "inspect": (inspect, {"getargspec": _getargspec}),
-    "time": (time, {"clock": time.perf_counter}),
 }
 
 
@@ -137,7 +110,7 @@ class Bridges:
     def build(self, folder: Path | None = None, packages: Iterable[str] = ()) -> None:
         """Put the bridges up; those of source code serve modules in `folder`, in the folder above it, in those of
         PYTHONPATH, and the named packages."""
-        for name, (module, old) in _OLD_NAMES.items():
+        for name, (module, old) in _names.NAMES.items():
             if name in self.names:
                 self._serve(name, module, old)
         if "pickle" in self.names:
@@ -153,7 +126,7 @@ class Bridges:
         if "random" in self.names:
             for name in _random2.FUNCTIONS:
                 self._replace(random, name, self._drawing(name, getattr(random, name)))
-        if self.names & {"python2", "list-index"}:
+        if self.names & {"numpy", "python2", "list-index"}:
             finder = _Finder(self, _folders(folder), tuple(packages))
             sys.meta_path.insert(0, finder)
             self._undo.append(lambda: sys.meta_path.remove(finder))
@@ -274,7 +247,9 @@ class Bridges:
             raise error
         if "list-index" in self.names:
             tree = _Indices().apply(tree)
-            _told_index.append(self)
+        if "numpy" in self.names:
+            tree = _Methods().apply(tree)
+        _last.append(self)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # as in _parse
             return compile(tree, path, "exec", dont_inherit=True)
@@ -361,7 +336,8 @@ def to_python3(text: str, path: str) -> str:
 
                 package = "lib2to3.fixes"
             except ImportError:
-                raise DeconvLegacyError(f"{path} is Python 2: to convert it, pip install fissix") from None
+                what = f"{path} is Python 2: to convert it, Python 3.13"
+                raise MissingExtraError("fissix", "python2", what) from None
     tool = refactor.RefactoringTool(refactor.get_fixers_from_package(package))
     tool.log_error = _fail(path)
     try:
@@ -393,7 +369,7 @@ def _integral(value: Any) -> bool:
         return False
 
 
-_told_index: list[Bridges] = []
+_last: list[Bridges] = []
 
 
 def index(key: Any) -> Any:
@@ -403,10 +379,19 @@ def index(key: Any) -> Any:
         and len(key) <= 32
         and any(item is None or item is Ellipsis or isinstance(item, (slice, list, tuple, np.ndarray)) for item in key)
     ):
-        if _told_index:
-            _told_index[-1].tell("list-index", "a list of slices as an index", _caller())
+        if _last:
+            _last[-1].tell("list-index", "a list of slices as an index", _caller())
         return tuple(key)
     return key
+
+
+def method(value: Any, name: str) -> Any:
+    """``value.name``, also where NumPy 2 dropped that method of arrays."""
+    if isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, name):
+        if _last:
+            _last[-1].tell("numpy", f"an array's {name}", _caller())
+        return functools.partial(_names.METHODS[name], value)
+    return getattr(value, name)
 
 
 class _Transformer(ast.NodeTransformer):
@@ -461,6 +446,20 @@ class _Indices(_Transformer):
             return node
         node.slice = self.call(node.slice)
         return node
+
+
+class _Methods(_Transformer):
+    function = "method"
+
+    def apply(self, tree: ast.Module) -> ast.Module:
+        lost = any(isinstance(node, ast.Attribute) and node.attr in _names.METHODS for node in ast.walk(tree))
+        return super().apply(tree) if lost else tree
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        if node.attr not in _names.METHODS or not isinstance(node.ctx, ast.Load):
+            return node
+        return self.call(node.value, ast.Constant(node.attr))
 
 
 def _folders(folder: Path | None) -> list[Path]:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -217,6 +218,49 @@ def test_label_images_without_a_palette(tmp_path):
     assert bridged("palette", stored) == (("P", labels.tolist(), [0, 0, 0, 1, 1, 1]), ["palette"])
     assert bridged("palette", lambda: stored([7] * 768)) == (("P", labels.tolist(), [7] * 6), [])
     assert bridged("numpy", stored)[0][1] == (labels > 0).tolist()
+
+
+OLD_NUMPY = """
+import numpy as np
+a = np.array([[3.0, 1.0], [2.0, 7.0]])
+numbers = [np.product([2, 3]), np.alltrue([1, 0]), np.sometrue([1, 0]), np.round_(2.5), np.trapz([1, 2, 4])]
+assert numbers == [6, False, True, 2.0, 4.5] and np.float_(2) == 2 and np.Inf == -np.NINF == np.infty
+assert np.NaN != np.NaN
+assert np.in1d([[1, 2], [3, 4]], [2, 4]).tolist() == [False, True, False, True]
+assert np.msort(a).tolist() == [[2, 1], [3, 7]] and np.row_stack(([1, 2], [3, 4])).tolist() == [[1, 2], [3, 4]]
+assert np.asfarray([1, 2], dtype=int).dtype == "float64" and np.cumproduct([2, 3]).tolist() == [2, 6]
+assert np.mat("1 2; 3 4").T.tolist() == [[1, 3], [2, 4]] and np.string_("a") == b"a" and np.unicode_ is not np.complex_
+assert a.ptp() == 6 and a.ptp(axis=0).tolist() == [1, 6]
+assert a.astype("u1").tostring() == b"\\3\\1\\2\\7" == np.uint32(0x07020103).tostring()
+a.itemset(1, 9)
+a.itemset((1, 0), 8)
+a.itemset(1, 1, 4)
+assert a.tolist() == [[3, 9], [8, 4]] and np.arange(2, dtype=">i2").newbyteorder().tolist() == [0, 256]
+
+class Element:
+    tostring = staticmethod(lambda root, encoding: (root, encoding))
+
+assert Element().tostring(1, encoding=2) == (1, 2)
+"""
+
+
+def test_what_numpy_2_dropped():
+    told = []
+    bridges = drift.Bridges(["numpy"], told.append)
+    bridges.build()
+    try:
+        with warnings.catch_warnings():
+            # NumPy 1 has them still, and says that they will go; matrices are frowned upon
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            exec(bridges.compile(OLD_NUMPY.encode(), "old.py"), {})
+    finally:
+        bridges.remove()
+    numpy2 = np.__version__ >= "2"
+    assert len(told) == numpy2
+    names = [n for n in drift._names.NAMES["numpy"][1] if n not in ("bool", "long")]
+    assert numpy2 <= (not any(name in vars(np) for name in names))
+    assert numpy2 <= (not any(hasattr(np.ndarray, name) for name in drift._names.METHODS))
 
 
 @pytest.mark.skipif(hasattr(inspect, "getargspec"), reason="Python 3.10 has it still")

@@ -8,8 +8,14 @@ def test_importing_the_room_changes_nothing(python):
         import collections, inspect, pickle, sys, time, types, numpy
         modules = collections, inspect, pickle, time, numpy
 
+        # what the engine gives back to NumPy 2 (docs/backends.md)
+        given = {"AxisError", "ComplexWarning", "cast", "obj2sctype", "sctype2char"} if numpy.__version__ >= "2" else ()
+
         def names():  # submodules come and go with what is imported
-            return [{k: v for k, v in vars(m).items() if not isinstance(v, types.ModuleType)} for m in modules]
+            return [
+                {k: v for k, v in vars(m).items() if not isinstance(v, types.ModuleType) and k not in given}
+                for m in modules
+            ]
 
         before = names()
         import deconv_legacy
