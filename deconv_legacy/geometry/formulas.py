@@ -25,6 +25,7 @@ __all__ = [
     "same_deconv_largest",
     "same_deconv_smallest",
     "same_pads",
+    "seeing",
     "stretched",
 ]
 
@@ -67,6 +68,20 @@ def same_pads(
     total = maximum((same(size, s) - 1) * s + k - size, 0)
     less = total // 2
     return (total - less, less) if lower else (less, total - less)
+
+
+def seeing(size: int, k: int, s: int, before: int, after: int) -> tuple[int, int, int, int]:
+    """The forward cells that see some of the image, not padding alone: the first, how many, and the pads (before,
+    after) with which the image gives just these. Between them may be some that do not, where ``s > k``.
+
+    >>> seeing(500, 3, 1, 100, 100)
+    (98, 502, 2, 2)
+    """
+    last = conv(size, k, s, before + after) - 1
+    first = min(max(-((k - 1 - before) // s), 0), before // s, last)
+    last = min((before + size - 1) // s, last)
+    before -= first * s
+    return first, last - first + 1, before, min(after, max((last - first) * s + k - size - before, 0))
 
 
 def deconv_smallest(n: Any, k: Any, s: Any, pads: Any) -> Any:

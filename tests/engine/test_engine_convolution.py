@@ -148,6 +148,28 @@ def test_jax_equals_the_reference(case, dtype):
     assert_close(case.values("jax", dtype), case.expected, dtype)
 
 
+JAX_FORMS = {
+    "fewer cells than filters: one product": Case((5, 6), (3, 4), channels=4, filters=14, flip=True),
+    "the same, padded and dilated": Case(
+        (4, 5), (2, 3), channels=4, filters=20, stride=(2, 1), dilation=(1, 2), border_mode=((0, 1), (2, 0))
+    ),
+    "strides that fit the kernel: phases": Case(
+        (21, 19), (8, 6), stride=(4, 6), border_mode=((3, 0), (1, 2)), groups=2
+    ),
+    "the same, one product": Case((10, 14), (8, 8), batch=1, stride=(4, 4), flip=True, border_mode=((1, 1), (0, 1))),
+    "pads larger than the kernel": Case((3, 4), (3, 2), stride=(1, 2), border_mode=((6, 5), (4, 9)), dilation=(1, 2)),
+    "the same, strides larger too": Case((3, 4), (1, 2), stride=(3, 4), border_mode=((6, 5), (4, 9))),
+}
+
+
+@pytest.mark.skipif("jax" not in BACKENDS, reason="no JAX")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", JAX_FORMS)
+def test_jax_in_each_form(name, dtype):
+    case = JAX_FORMS[name]
+    assert_close(case.values("jax", dtype), case.expected, dtype, case.scales)
+
+
 @pytest.mark.parametrize("mode", NAMED)
 def test_border_modes_on_each_axis_apart(mode):
     # a kernel that reaches beyond the image on one axis, pads of even and odd kernels, a named and a numbered axis

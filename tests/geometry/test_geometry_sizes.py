@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from geometry_cases import alexnet, brute_forward, brute_pads, dilations, kernels, modes, strides, vgg
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from deconv_legacy.errors import SizeError
@@ -17,6 +17,7 @@ from deconv_legacy.geometry import (
     conv_output_size,
     crop_range,
     dilated_kernel,
+    formulas,
     interp_output_size,
     mirror_output_sizes,
     pool_output_shape,
@@ -52,6 +53,20 @@ def test_conv_size_counts_windows_and_pads_are_as_documented(size, kernel, strid
     else:
         with pytest.raises(SizeError, match="larger than the input"):
             conv_output_size(size, kernel, stride, mode, dilation)
+
+
+@given(st.integers(1, 40), kernels, strides, dilations, st.integers(0, 60), st.integers(0, 60))
+def test_cells_that_see_the_image(size, kernel, stride, dilation, before, after):
+    k = formulas.dilated(kernel, dilation)
+    n = formulas.conv(size, k, stride, before + after)
+    assume(n > 0)
+    seeing = [q for q in range(n) if q * stride < before + size and q * stride + k > before]
+    first, cells, b, a = formulas.seeing(size, k, stride, before, after)
+    assert first >= 0 and 0 < cells <= n - first and set(seeing) <= set(range(first, first + cells))
+    assert 0 <= b == before - first * stride and 0 <= a <= after
+    assert formulas.conv(size, k, stride, b + a) == cells  # the image and these pads give just these
+    if seeing and k >= stride:
+        assert (first, first + cells - 1) == (seeing[0], seeing[-1]) and b < k and a < k
 
 
 @given(st.integers(1, 40), kernels, strides, dilations)
