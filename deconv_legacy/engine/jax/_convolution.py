@@ -250,8 +250,8 @@ def _seeing(op: Any, size: Ints, kernel: Ints, pads: Any, y: Any) -> Any:
         formulas.seeing(n, formulas.dilated(k, d), s, *p)
         for n, k, s, d, p in zip(size, kernel, op.stride, op.dilation, pads, strict=True)
     ]
-    y = y[(..., *(slice(first, first + cells) for first, cells, _, _ in cut))]
-    return y, [(before, after) for *_, before, after in cut]
+    seen: tuple[Any, ...] = (..., *(slice(first, first + cells) for first, cells, _, _ in cut))
+    return y[seen], [(before, after) for *_, before, after in cut]
 
 
 def _weights_by_taps(op: Any, kernel: Ints, pads: Any, x: Any, y: Any) -> Any:
