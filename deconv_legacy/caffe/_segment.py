@@ -169,7 +169,8 @@ class Segment:
         diffs: Sequence[str] = (),
     ) -> Any:
         """Compiled, once: arrays of `inputs`, and of ``gradients(*grads).given``, to the tops named, the new values of
-        `updates`, the diffs named and all gradients of parameters. Parameter values may change between calls."""
+        `updates`, the diffs named and all gradients of parameters. Parameter values may change between calls. What JAX
+        computes stays on its device."""
         key = _state.backend, tuple(tops), updates, grads, tuple(diffs)
         if key not in self._functions:
             arguments = list(self._variables.values())
@@ -183,10 +184,10 @@ class Segment:
             compiled = engine.compile(
                 arguments, results, backend=_state.backend, on_unused_input="ignore", no_default_updates=True
             )
-            self._functions[key] = partial(self._call, compiled)
+            self._functions[key] = partial(self._call, getattr(compiled, "on_device", compiled))
         return self._functions[key]
 
-    def _call(self, compiled: Any, *arrays: np.ndarray) -> list[np.ndarray]:
+    def _call(self, compiled: Any, *arrays: np.ndarray) -> list[Any]:
         try:
             return compiled(*arrays)
         except ValueError as error:  # SizeError too

@@ -1,4 +1,7 @@
-"""`Blob`: an array of numbers and of their gradients, live and writable, computed when it is read."""
+"""`Blob`: an array of numbers and of their gradients, live and writable, computed when it is read.
+
+What a JAX backend made of it lies on its device until it is read (``engine/device.py``).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from deconv_legacy.engine.device import OnDevice, held, move_back, share, watch
 from deconv_legacy.errors import SizeError
 
 __all__ = ["DATA", "DIFF", "Blob", "BlobVec", "ParamBlob"]
@@ -28,7 +32,8 @@ class Blob:
 
     def __init__(self, shape: Sequence[int] = ()):
         self._shape: tuple[int, ...] | None = tuple(shape)
-        self._arrays: list[np.ndarray | None] = [None, None]
+        # of data and diff: an array, an `OnDevice`, or None for zeros that were never made
+        self._storages: list[list[Any]] = [[None], [None]]
         # for data and diff: computes what is pending, or None where the array is current
         self.pending: list[partial[None] | None] = [None, None]
         self.infer: Callable[[], None] | None = None  # finds the shape when it is not known
@@ -45,41 +50,54 @@ class Blob:
         compute = self.pending[which]
         if compute is not None:
             compute()
-        array = self._arrays[which]
+        array = move_back(self._storages[which])
         if array is None or array.shape != self.dims:
-            array = self._arrays[which] = np.zeros(self.dims, np.float32)
+            array = np.zeros(self.dims, np.float32)
+            self._storages[which] = [array]
         return array
+
+    def storage(self, which: int) -> list[Any]:
+        """The list of one that holds the array, on the host or on a device."""
+        if self.pending[which] is not None or self._storages[which][0] is None:
+            self._array(which)
+        return self._storages[which]
 
     def held(self, which: int) -> bool:
         """Whether somebody else has the array at hand, and so may have written to it, or will read it."""
-        # one reference is the list's, one that of the call
-        return self._arrays[which] is not None and sys.getrefcount(self._arrays[which]) > 2
+        # one reference is the storage's, one that of the call
+        storage = self._storages[which]
+        return isinstance(storage[0], np.ndarray) and sys.getrefcount(storage[0]) > 2
 
     def clear(self, which: int) -> None:
         """Zeros; memory that nobody holds is given back."""
         self.pending[which] = None
         if self.held(which):
-            self._arrays[which][...] = 0  # type: ignore[index]
+            self._storages[which][0][...] = 0
         else:
-            self._arrays[which] = None
+            self._storages[which][0] = None
 
-    def add(self, which: int, values: np.ndarray) -> None:
+    def add(self, which: int, values: np.ndarray | OnDevice) -> None:
         """Add to what is there; values take the place of zeros that were never made."""
-        array = self._arrays[which]
-        if array is None or array.shape != values.shape:
+        there = self._storages[which][0]
+        if there is None or there.shape != values.shape:
             self.store(which, values)
+        elif isinstance(there, OnDevice) and isinstance(values, OnDevice) and there.on_device_of(values):
+            self._storages[which][0] = there + values
         else:
-            array += values
+            array = move_back(self._storages[which])
+            array += np.asarray(values)
 
-    def store(self, which: int, values: np.ndarray) -> None:
+    def store(self, which: int, values: np.ndarray | OnDevice) -> None:
         """New values; an array that somebody holds takes them in place."""
         self._shape = values.shape
         self.pending[which] = None
-        array = self._arrays[which] if self.held(which) else None
+        array = self._storages[which][0] if self.held(which) else None
         if array is not None and array.shape == values.shape:
             array[...] = values
+        elif isinstance(values, OnDevice) and values.dtype == np.float32:
+            self._storages[which][0] = values
         else:
-            self._arrays[which] = np.require(values, np.float32, ["C", "W", "A"])
+            self._storages[which][0] = np.require(values, np.float32, ["C", "W", "A"])
 
     def postpone(self, which: int, compute: partial[None]) -> None:
         """New values that are computed when they are read; memory that nobody holds is given back.
@@ -88,12 +106,16 @@ class Blob:
         """
         self.pending[which] = compute
         if not self.held(which):
-            self._arrays[which] = None
+            self._storages[which][0] = None
 
     def waits_for(self, which: int, source: Any) -> bool:
         """Whether the array is pending, and to be computed by `source`."""
         pending = self.pending[which]
         return pending is not None and pending.args[0] is source
+
+    def share(self, other: Blob) -> None:
+        """Use the other's memory for the data."""
+        self._storages[DATA] = other.storage(DATA)
 
     def forget_shape(self) -> None:
         """The shape follows from the net's inputs, which have changed."""
@@ -151,11 +173,12 @@ class Blob:
         if new == self._shape:
             return
         count = math.prod(new)
-        for which, array in enumerate(self._arrays):
+        for which, storage in enumerate(self._storages):
             self.pending[which] = None
+            array = move_back(storage)
             if array is not None:
-                fits = array.size >= count
-                self._arrays[which] = array.reshape(-1)[:count].reshape(new) if fits else None
+                # one who shares the data keeps them as they are
+                self._storages[which] = [array.reshape(-1)[:count].reshape(new) if array.size >= count else None]
         self._shape = new
 
     def __repr__(self) -> str:
@@ -168,14 +191,19 @@ class ParamBlob(Blob):
     def __init__(self, variable: Any):
         self.variable = variable
         super().__init__(variable.get_value(borrow=True).shape)
+        watch(variable.container)
+        self._storages[DATA] = variable.container.storage
 
     @property
     def data(self) -> np.ndarray:
-        return self.variable.get_value(borrow=True)
+        return move_back(self._storages[DATA])
+
+    def held(self, which: int) -> bool:
+        return held(self._storages[DATA]) if which == DATA else super().held(which)
 
     def share(self, other: Blob) -> None:
-        """Use the other's memory for the data."""
-        self.variable.set_value(other.data, borrow=True)
+        super().share(other)
+        share(self.variable.container, self._storages[DATA])
 
     def reshape(self, *shape: int) -> None:
         if tuple(shape) != self.dims:

@@ -281,10 +281,7 @@ class Net:
             if shapes != others:
                 raise MismatchError(f"Cannot share params of layer {node.name!r}: shapes {shapes} and {others}")
             for blob, original in zip(node.blobs, source.blobs, strict=True):
-                if isinstance(blob, ParamBlob):
-                    blob.share(original)
-                else:
-                    blob._arrays[DATA] = original.data
+                blob.share(original)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a caffemodel: the net and its weights."""
@@ -455,7 +452,7 @@ class Net:
                 if reshaped:
                     self.blobs[name].forget_shape()
         for (variable, _), values in zip(segment.updates, results[len(wanted) :], strict=False):
-            self._variables[variable].data[...] = values
+            self._variables[variable].store(DATA, values)
 
     def _read(self, taken: Any, name: str, which: int) -> None:
         """A blob that is pending is read: it is computed from now on. Who reads two reads more: then all are."""

@@ -12,13 +12,14 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from deconv_legacy.caffe import _state, _streams
+from deconv_legacy.caffe._update import Learned, Update
 from deconv_legacy.caffe.blob import Blob
 from deconv_legacy.caffe.caffemodel import SavedState, read_solverstate, write_solverstate
 from deconv_legacy.caffe.net import Net
@@ -128,7 +129,8 @@ class SGDSolver:
                 rate = given.lr_mult if given is not None else 1.0
                 fixed = node.fixed and node.fixed[i]  # statistics, which nothing learns or decays
                 self._params.append((blob, 0.0 if fixed else rate, given.decay_mult if given is not None else 1.0))
-        self.history = [np.zeros(blob.dims, np.float32) for _ in range(self.histories) for blob, _, _ in self._params]
+        self._history = [Blob(blob.dims) for _ in range(self.histories) for blob, _, _ in self._params]
+        self._update = Update(self.param, self.compute_update)
 
     def _check(self) -> None:
         learning_rate(self.param, 0)
@@ -301,34 +303,37 @@ class SGDSolver:
         rate, self._current_step = learning_rate(param, self.iter, self._current_step)
         if param.display and self.iter % param.display == 0:
             self.log(f"Iteration {self.iter}, lr = {rate:g}")
-        learned = [(i, *p) for i, p in enumerate(self._params) if p[1]]
-        factor = 1.0
-        if param.clip_gradients >= 0:
-            # by the norm before it is divided by iter_size
-            norm = math.sqrt(sum(float(np.vdot(blob.diff, blob.diff)) for _, blob, _, _ in learned))
-            if norm > param.clip_gradients:
-                factor = param.clip_gradients / norm
-        factor /= param.iter_size
-        count = len(self._params)
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise MismatchError(f"unknown regularization type {param.regularization_type!r}; L1 and L2 are legal")
-        for index, blob, lr_mult, decay_mult in learned:
-            histories = [self.history[index + n * count] for n in range(self.histories)]
-            decay = np.float32(param.weight_decay * decay_mult)
-            for diff, data, *history in _pieces(blob.diff, blob.data, *histories):
-                if factor != 1:
-                    diff *= np.float32(factor)
-                if decay:
-                    diff += decay * (data if param.regularization_type == "L2" else np.sign(data))
-                self.compute_update(diff, history, np.float32(rate * lr_mult))
-                data -= diff
+        count = len(self._params)
+        self._update(
+            [
+                Learned(
+                    blob,
+                    self._history[index::count],
+                    self._step_rate(np.float32(rate * lr_mult)),
+                    np.float32(param.weight_decay * decay_mult),
+                )
+                for index, (blob, lr_mult, decay_mult) in enumerate(self._params)
+                if lr_mult
+            ]
+        )
 
-    def compute_update(self, diff: np.ndarray, history: Sequence[np.ndarray], rate: np.float32) -> None:
-        """The rule: `diff`, the gradient, becomes what is subtracted."""
+    def _step_rate(self, rate: np.float32) -> np.float32:
+        """The rate that the rule is given."""
+        return rate
+
+    def compute_update(self, diff: Any, history: Sequence[Any], rate: Any, xp: Any = np) -> tuple[Any, Sequence[Any]]:
+        """The rule: what is subtracted for a gradient `diff`, and the new history; see ``_update.py``."""
         (h,) = history
         h *= np.float32(self.param.momentum)
         h += rate * diff
-        diff[...] = h
+        return h, [h]
+
+    @property
+    def history(self) -> list[np.ndarray]:
+        """What the rule keeps: one array for each parameter, then the second for each."""
+        return [blob.data for blob in self._history]
 
     # Files
 
@@ -354,7 +359,7 @@ class SGDSolver:
     def restore(self, state_file: str | os.PathLike[str]) -> None:
         """Go on where a snapshot was taken. Its weights are looked for where it says, else beside it."""
         state = read_solverstate(state_file)
-        shapes, ours = [array.shape for array in state.history], [array.shape for array in self.history]
+        shapes, ours = [array.shape for array in state.history], [blob.dims for blob in self._history]
         if [math.prod(s) for s in shapes] != [math.prod(s) for s in ours]:
             raise MismatchError(
                 f"{os.fspath(state_file)}: its history has {len(shapes)} arrays, this solver's {len(ours)}, or their "
@@ -376,13 +381,13 @@ class NesterovSolver(SGDSolver):
 
     type = "Nesterov"
 
-    def compute_update(self, diff, history, rate):
+    def compute_update(self, diff, history, rate, xp=np):
         (h,) = history
         momentum = np.float32(self.param.momentum)
         old = h.copy()
         h *= momentum
         h += rate * diff
-        diff[...] = (1 + momentum) * h - momentum * old
+        return np.float32(1 + momentum) * h - momentum * old, [h]
 
 
 class _WithoutMomentum(SGDSolver):
@@ -397,10 +402,11 @@ class AdaGradSolver(_WithoutMomentum):
 
     type = "AdaGrad"
 
-    def compute_update(self, diff, history, rate):
+    def compute_update(self, diff, history, rate, xp=np):
         (h,) = history
         h += diff * diff
-        diff *= rate / (np.sqrt(h) + np.float32(self.param.delta))
+        diff *= rate / (xp.sqrt(h) + np.float32(self.param.delta))
+        return diff, [h]
 
 
 class RMSPropSolver(_WithoutMomentum):
@@ -408,12 +414,13 @@ class RMSPropSolver(_WithoutMomentum):
 
     type = "RMSProp"
 
-    def compute_update(self, diff, history, rate):
+    def compute_update(self, diff, history, rate, xp=np):
         (h,) = history
         decay = np.float32(self.param.rms_decay)
         h *= decay
-        h += (1 - decay) * diff * diff
-        diff *= rate / (np.sqrt(h) + np.float32(self.param.delta))
+        h += np.float32(1 - decay) * diff * diff
+        diff *= rate / (xp.sqrt(h) + np.float32(self.param.delta))
+        return diff, [h]
 
 
 class AdaDeltaSolver(SGDSolver):
@@ -422,15 +429,16 @@ class AdaDeltaSolver(SGDSolver):
     type = "AdaDelta"
     histories = 2
 
-    def compute_update(self, diff, history, rate):
+    def compute_update(self, diff, history, rate, xp=np):
         squares, steps = history
         momentum, delta = np.float32(self.param.momentum), np.float32(self.param.delta)
         squares *= momentum
-        squares += (1 - momentum) * diff * diff
-        diff *= np.sqrt((steps + delta) / (squares + delta))
+        squares += np.float32(1 - momentum) * diff * diff
+        diff *= xp.sqrt((steps + delta) / (squares + delta))
         steps *= momentum
-        steps += (1 - momentum) * diff * diff
+        steps += np.float32(1 - momentum) * diff * diff
         diff *= rate
+        return diff, [squares, steps]
 
 
 class AdamSolver(SGDSolver):
@@ -439,34 +447,23 @@ class AdamSolver(SGDSolver):
     type = "Adam"
     histories = 2
 
-    def compute_update(self, diff, history, rate):
+    def _step_rate(self, rate):
+        t = self.iter + 1
+        return rate * np.float32(math.sqrt(1 - self.param.momentum2**t) / (1 - self.param.momentum**t))
+
+    def compute_update(self, diff, history, rate, xp=np):
         m, v = history
         beta1, beta2 = self.param.momentum, self.param.momentum2
-        t = self.iter + 1
-        correction = math.sqrt(1 - beta2**t) / (1 - beta1**t)
         m *= np.float32(beta1)
         m += np.float32(1 - beta1) * diff
         v *= np.float32(beta2)
         v += np.float32(1 - beta2) * diff * diff
-        diff[...] = rate * np.float32(correction) * m / (np.sqrt(v) + np.float32(self.param.delta))
+        return rate * m / (xp.sqrt(v) + np.float32(self.param.delta)), [m, v]
 
 
 SOLVERS = {
     cls.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
 }
-
-
-_PIECE = 2**16  # numbers that stay in the cache while a rule passes over them; a large layer needs no copy of itself
-
-
-def _pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Views of the same places in arrays of one shape."""
-    flat = [array.reshape(-1) for array in arrays]
-    if not all(np.may_share_memory(view, array) for view, array in zip(flat, arrays, strict=True) if array.size):
-        yield arrays
-        return
-    for start in range(0, flat[0].size, _PIECE):
-        yield tuple(array[start : start + _PIECE] for array in flat)
 
 
 def get_solver(solver_file: Any, *, caffe_cpu_sum: bool | None = None) -> SGDSolver:

@@ -112,7 +112,7 @@ def _forward(net: Net, node: Any, data: dict[str, np.ndarray]) -> Callable[[], A
     function = segment.function(list(segment.tops), True)
 
     def run() -> None:
-        results = function(*(data[name] for name in segment.inputs))
+        results = map(np.asarray, function(*(data[name] for name in segment.inputs)))
         data.update(zip(segment.tops, results, strict=False))
 
     return run

@@ -8,7 +8,6 @@ from deconv_legacy.engine import rewrites
 from deconv_legacy.engine._aesara import aesara, have_compiler
 from deconv_legacy.engine._blas import Blas
 from deconv_legacy.engine._blas import find as find_blas
-from deconv_legacy.engine._device import to_host
 from deconv_legacy.engine.compile import compile, gpu_backend
 from deconv_legacy.engine.convolution import (
     Conv,
@@ -19,6 +18,7 @@ from deconv_legacy.engine.convolution import (
     conv_weight_gradient,
 )
 from deconv_legacy.engine.crop import crop
+from deconv_legacy.engine.device import to_host
 from deconv_legacy.engine.lrn import lrn_across, lrn_within
 from deconv_legacy.engine.modes import BACKENDS, HOW_TO_INSTALL, PRECISIONS, NoCompilerWarning, check_backend
 from deconv_legacy.engine.pooling import average_pool, max_pool, max_pool_with_mask

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deconv_legacy.engine._aesara import aesara, have_compiler
-from deconv_legacy.engine._device import FetchFirst
+from deconv_legacy.engine.device import FetchFirst
 from deconv_legacy.engine.modes import check_backend, jax_options, mode_of
 from deconv_legacy.engine.where import LocatingFunction
 from deconv_legacy.errors import MismatchError
@@ -116,7 +116,7 @@ def compile(
     backend
         ``"c"``: compiled code for every Op that has it (the default); ``"numpy"``: none at all. Without a compiler
         the default is ``"numpy"``, after one `NoCompilerWarning`. ``"jax"``: compiled by JAX, for a GPU where there is
-        one; the values of shared variables stay on its device between calls (``engine/_device.py``). It may be told
+        one; the values of shared variables stay on its device between calls (``engine/device.py``). It may be told
         more, as in ``"jax:gpu:1:tf32:deterministic"``: the device (``cpu``, ``gpu``, ``gpu:1``), the precision of
         convolutions and products (``float32``, the default, is exact; ``tf32`` is what a GPU may shorten float32 to,
         elsewhere exact; ``bfloat16``), and that a GPU shall give the same numbers in each run, at some cost.
@@ -156,7 +156,7 @@ def compile(
     only_numpy = aesara.config.change_flags(cxx="") if backend == "numpy" else contextlib.nullcontext()
     with only_numpy, _progress(progress and have_compiler()):
         function = aesara.function(inputs, outputs, updates=updates, givens=givens, **options)
-    storages = [spec.value.storage for spec in function.maker.inputs if getattr(spec, "shared", False)]
-    if storages:
-        function.vm = FetchFirst(function.vm, storages)
+    containers = [spec.value for spec in function.maker.inputs if getattr(spec, "shared", False)]
+    if containers:
+        function.vm = FetchFirst(function.vm, containers)
     return function

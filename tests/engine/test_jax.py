@@ -22,7 +22,7 @@ if not HAVE_JAX:
 import jax
 import jax.numpy as jnp
 
-from deconv_legacy.engine import _device
+from deconv_legacy.engine import device
 from deconv_legacy.engine.jax import DeviceMemoryError, as_jax
 
 RNG = np.random.default_rng(0)
@@ -185,7 +185,7 @@ def test_values_stay_on_the_device_and_come_back():
     w = aesara.shared(np.ones(3, "float32"), "w")
     step = compile([], w.sum(), updates=[(w, 2 * w)], backend="jax")
     read = compile([], w * 1, backend="jax")
-    assert step() == 3 and isinstance(w.container.storage[0], _device.OnDevice)
+    assert step() == 3 and isinstance(w.container.storage[0], device.OnDevice)
     array = w.container.storage[0].array
     np.testing.assert_array_equal(read(), [2, 2, 2])
     assert w.container.storage[0].array is array, "nothing is moved"

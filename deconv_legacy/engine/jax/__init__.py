@@ -3,9 +3,9 @@
 Imported only when it is asked for; ``pip install "deconv_legacy[jax]"`` for the CPU, ``[cuda]`` for NVIDIA GPUs.
 """
 
-from deconv_legacy.engine._device import to_host
+from deconv_legacy.engine.device import to_host
 from deconv_legacy.engine.jax._import import device_of, jax
-from deconv_legacy.engine.jax.function import DeviceMemoryError, JaxFunction
+from deconv_legacy.engine.jax.function import DeviceMemoryError, JaxFunction, Replacement
 from deconv_legacy.engine.jax.graph import JaxGraph, as_jax
 from deconv_legacy.engine.jax.translate import DataDependentError, register
 
@@ -14,6 +14,7 @@ __all__ = [
     "DeviceMemoryError",
     "JaxFunction",
     "JaxGraph",
+    "Replacement",
     "as_jax",
     "device_of",
     "jax",

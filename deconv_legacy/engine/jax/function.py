@@ -6,7 +6,7 @@ import copy
 import functools
 import operator
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,14 @@ from aesara.compile.function.pfunc import construct_pfunc_ins_and_outs
 from aesara.compile.function.types import FunctionMaker
 
 from deconv_legacy.engine._aesara import aesara
-from deconv_legacy.engine._device import LOCK, keep, send
+from deconv_legacy.engine.device import LOCK, OnDevice, put, send, watch
 from deconv_legacy.engine.jax import _aesara_ops, _convolution, _pointwise, _pooling  # noqa: F401 they register
 from deconv_legacy.engine.jax._import import device_of, jax, with_64_bits
 from deconv_legacy.engine.jax.translate import DataDependentError, run
 from deconv_legacy.engine.modes import mode_of
 from deconv_legacy.errors import DeconvLegacyError
 
-__all__ = ["DeviceMemoryError", "JaxFunction", "rewritten"]
+__all__ = ["DeviceMemoryError", "JaxFunction", "Replacement", "rewritten"]
 
 RandomType = aesara.tensor.random.type.RandomType
 
@@ -110,6 +110,8 @@ class JaxFunction:
         self._shared = [spec for spec in specs if spec.shared]
         if any(spec.update is not None for spec in self._arguments):
             raise NotImplementedError("the JAX backend updates shared variables only, not inputs with a state")
+        for spec in self._shared:
+            watch(spec.value)
         self._ordered = self._arguments + self._shared
         self._updated = [i for i, s in enumerate(self._shared) if s.update is not None and not _is_random(s)]
         updates_ = [self._shared[i].update for i in self._updated]
@@ -125,11 +127,20 @@ class JaxFunction:
     # A call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        arrays = [result.pull() for result in self.on_device(*args, **kwargs)]
+        if self._keys is not None:
+            return dict(zip(self._keys, arrays, strict=True))
+        return arrays[0] if self._single else arrays
+
+    def on_device(self, *args: Any, **kwargs: Any) -> list[OnDevice]:
+        """The same call, whose results stay on the device; those of a dict in the order of its keys."""
         values = self._bind(args, kwargs)
         with with_64_bits():
             while True:
                 try:
                     results, failed = self._run(values)
+                    # while it runs it may still read the memory of its arguments
+                    jax.block_until_ready(results)
                     break
                 except DataDependentError as error:
                     static = (
@@ -139,21 +150,10 @@ class JaxFunction:
                         raise
                     self._static |= set(static)
                 except jax.errors.JaxRuntimeError as error:
-                    raise self._memory_error(error) from error
+                    raise _memory_error(error, self.device) from error
             if failed is not None:
                 failed()
-            arrays = [np.array(result) for result in results]
-        if self._keys is not None:
-            return dict(zip(self._keys, arrays, strict=True))
-        return arrays[0] if self._single else arrays
-
-    def _memory_error(self, error: Exception) -> Exception:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            return error
-        return DeviceMemoryError(
-            f"{self.device} has too little memory for this call: give smaller images or a smaller batch, "
-            f'backend="jax:bfloat16", or backend="c" ({str(error).splitlines()[0]})'
-        )
+        return [OnDevice(result) for result in results]
 
     def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """A value for each input, checked and cast as Aesara does."""
@@ -201,7 +201,7 @@ class JaxFunction:
                 elif i in static:
                     shared.append(np.array(container.storage[0]))
                 else:
-                    shared.append(send(container, self.device, jax.device_put))
+                    shared.append(send(container.storage, self.device, jax.device_put))
             everything = values + shared
             first = len(values)
             changing = {first + i: everything[first + i] for i in self._updated if first + i not in static}
@@ -217,7 +217,7 @@ class JaxFunction:
                 warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
                 results, new, checks = step(list(changing.values()), rest)
             for i, array in zip(self._updated, new, strict=True):
-                keep(self._shared[i].value, array)
+                self._shared[i].value.storage[0] = OnDevice(array)
         failed = None
         for (wrong, notes), explanation in zip(checks, explain, strict=True):
             if wrong:
@@ -256,6 +256,36 @@ class JaxFunction:
             return results, new, [(check.wrong, check.notes) for check in checks]
 
         return jax.jit(step, donate_argnums=0, compiler_options=self._options), explain
+
+
+class Replacement:
+    """A function of JAX that replaces arrays wherever they lie: ``call(storages, *args)``, rows of storages, where
+    ``step(arrays, *args)`` makes the new rows of arrays of the old. They lie on the device afterwards; an array that
+    somebody holds stays on the host and takes the new numbers.
+    """
+
+    def __init__(self, step: Callable[..., Any], device: Any):
+        self._step, self._device = jax.jit(step, donate_argnums=0), device
+
+    def __call__(self, storages: Sequence[Sequence[list[Any]]], *args: Any) -> None:
+        with LOCK, with_64_bits():
+            arrays = [[send(storage, self._device, jax.device_put) for storage in row] for row in storages]
+            try:
+                new = self._step(arrays, *args)
+            except jax.errors.JaxRuntimeError as error:
+                raise _memory_error(error, self._device) from error
+            for row, made in zip(storages, new, strict=True):
+                for storage, array in zip(row, made, strict=True):
+                    put(storage, OnDevice(array))
+
+
+def _memory_error(error: Exception, device: Any) -> Exception:
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    return DeviceMemoryError(
+        f"{device} has too little memory for this call: give smaller images or a smaller batch, "
+        f'backend="jax:bfloat16", or backend="c" ({str(error).splitlines()[0]})'
+    )
 
 
 def _is_random(spec: Any) -> bool:
