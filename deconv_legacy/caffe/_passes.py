@@ -1,11 +1,10 @@
-"""What a forward or backward through a segment of a net started from, so that more of it can be computed later."""
+"""A forward or backward through a segment of a net: what it started from, so that more of it can be computed later."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from deconv_legacy.caffe._segment import Segment
 from deconv_legacy.caffe.blob import DATA, DIFF
@@ -16,50 +15,88 @@ if TYPE_CHECKING:
 __all__ = ["BackwardPass", "ForwardPass"]
 
 
-class ForwardPass:
-    """A forward through a segment: what it started from, so that more of it can be computed later."""
+class _Pass:
+    """A pass that has `made` one array, `which`, of some blobs, or can make it."""
+
+    def __init__(self, net: Net, which: int, made: Sequence[str]):
+        self.net, self.which, self.made = net, which, list(made)
+
+    def keep(self) -> None:
+        """Give what the pass started from arrays of its own: the net's change."""
+        raise NotImplementedError
+
+    def run(self, names: Sequence[str]) -> list[Any]:
+        """Arrays for the blobs named, perhaps others after them."""
+        raise NotImplementedError
+
+    def finish(self, wanted: Sequence[str], results: Sequence[Any]) -> None:
+        """Put the arrays in place that were asked for; the others wait until they are read."""
+        # the pass is looked at again by backward and by blobs that are read
+        self.keep()
+        blobs = self.net.blobs
+        for name, values in zip(wanted, results, strict=False):
+            blobs[name].store(self.which, values)
+        for name in self.made:
+            if name not in wanted:
+                blobs[name].postpone(self.which, partial(_Pass._read, self, name))
+
+    def _read(self, name: str) -> None:
+        """A blob that is pending is read: it is computed from now on. Who reads two reads more: then all are."""
+        wanted, blobs = self.net._wanted[self.which], self.net.blobs
+        wanted[name] = None
+        if len(wanted) > 1:
+            wanted.update(dict.fromkeys(self.made))
+        asked = [n for n in self.made if blobs[n].waits_for(self.which, self) and n in wanted]
+        for n, values in zip(asked, self.run(asked), strict=False):
+            blobs[n].store(self.which, values)
+
+
+class ForwardPass(_Pass):
+    """A forward through a segment."""
 
     def __init__(self, net: Net, segment: Segment):
-        self.net, self.segment = net, segment
+        super().__init__(net, DATA, list(segment.tops))
+        self.segment = segment
         self.inputs = [net.blobs[name].data for name in segment.inputs]
         self.seeds = [int(seed) for seed in net._random.integers(2**63, size=len(segment.random))]
 
     def keep(self) -> None:
-        """Arrays of its own: the net's change."""
         self.inputs = [array.copy() for array in self.inputs]
 
-    def run(self, tops: Sequence[str], updates: bool = False) -> list[np.ndarray]:
+    def run(self, names: Sequence[str], updates: bool = False) -> list[Any]:
         self.segment.draw(self.seeds)
-        return self.segment.function(tops, updates)(*self.inputs)
+        return self.segment.function(names, updates)(*self.inputs)
 
-    def compute(self) -> None:
-        """Everything of this pass that is pending."""
-        blobs = self.net.blobs
-        names = [name for name in self.segment.tops if blobs[name].waits_for(DATA, self)]
-        asked = [name for name in names if name in self.net._wanted[DATA]]
-        for name, values in zip(asked, self.run(asked), strict=True):
-            blobs[name].store(DATA, values)
+    def finish(self, wanted: Sequence[str], results: Sequence[Any]) -> None:
+        """Moving averages too, which follow the tops that were asked for."""
+        super().finish(wanted, results)
+        if self.net._shapes != self.net._given_shapes():
+            for name in self.made:
+                if name not in wanted:
+                    self.net.blobs[name].forget_shape()
+        for (variable, _), values in zip(self.segment.updates, results[len(wanted) :], strict=False):
+            self.net._variables[variable].store(DATA, values)
 
 
-class BackwardPass:
-    """The same for gradients."""
+class BackwardPass(_Pass):
+    """A backward through layers of a segment."""
 
     def __init__(self, forward: ForwardPass, layers: tuple[int, int]):
-        self.net, self.forward, self.layers = forward.net, forward, layers
+        self.forward, self.layers = forward, layers
         self.found = forward.segment.gradients(*layers)
+        super().__init__(forward.net, DIFF, list(self.found.diffs))
         self.given = [self.net.blobs[name].diff for name in self.found.given]
 
     def keep(self) -> None:
         self.given = [array.copy() for array in self.given]
 
-    def run(self, diffs: Sequence[str], tops: Sequence[str] = (), updates: bool = False) -> list[np.ndarray]:
+    def run(self, names: Sequence[str], tops: Sequence[str] = (), updates: bool = False) -> list[Any]:
         segment = self.forward.segment
         segment.draw(self.forward.seeds)
-        return segment.function(tops, updates, self.layers, diffs)(*self.forward.inputs, *self.given)
+        return segment.function(tops, updates, self.layers, names)(*self.forward.inputs, *self.given)
 
-    def compute(self) -> None:
-        blobs = self.net.blobs
-        names = [name for name in self.found.diffs if blobs[name].waits_for(DIFF, self)]
-        asked = [name for name in names if name in self.net._wanted[DIFF]]
-        for name, values in zip(asked, self.run(asked), strict=False):
-            blobs[name].store(DIFF, values)
+    def finish(self, wanted: Sequence[str], results: Sequence[Any]) -> None:
+        """Gradients of parameters too, which are added to their diffs."""
+        super().finish(wanted, results)
+        for variable, values in zip(self.found.params, results[len(wanted) :], strict=True):
+            self.net._variables[variable].add(DIFF, values)

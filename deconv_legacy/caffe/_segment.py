@@ -21,7 +21,7 @@ from deconv_legacy.errors import SizeError
 from deconv_legacy.layers import InputLayer
 from deconv_legacy.layers import Layer as GraphLayer
 
-__all__ = ["Gradients", "Node", "Segment", "link"]
+__all__ = ["Gradients", "Node", "Segment", "link", "static_shape"]
 
 at = aesara.tensor
 
@@ -64,6 +64,18 @@ def link(node: Node, blobs: dict[str, GraphLayer], build: Build) -> tuple[GraphL
     """The layer of a node on the blobs so far, and its tops by name."""
     build.train = node.spec.phase == 0
     return make_layer(node.spec, [blobs[name] for name in node.bottoms], build)
+
+
+def static_shape(variable: Any) -> tuple[int, ...]:
+    """The shape of a variable whose inputs have static shapes."""
+    shape = tuple(variable.type.shape)
+    if None not in shape:
+        return shape
+    # a layer whose expression hides its sizes: they are computed
+    roots = [v for v in aesara.graph.basic.graph_inputs([variable]) if v.owner is None and v.name]
+    inputs = [v for v in roots if not isinstance(v, aesara.compile.SharedVariable) and not hasattr(v, "data")]
+    function = engine.compile(inputs, variable.shape, backend="numpy", on_unused_input="ignore")
+    return tuple(int(n) for n in function(*(np.zeros(v.type.shape, v.dtype) for v in inputs)))
 
 
 @dataclass

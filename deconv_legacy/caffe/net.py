@@ -10,22 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from deconv_legacy import engine
-from deconv_legacy.caffe import _state
+from deconv_legacy.caffe import _batches, _state
 from deconv_legacy.caffe._backward import plan_backward
-from deconv_legacy.caffe._files import is_hdf5
 from deconv_legacy.caffe._passes import BackwardPass, ForwardPass
-from deconv_legacy.caffe._segment import Node, Segment, link
+from deconv_legacy.caffe._segment import Node, Segment, link, static_shape
+from deconv_legacy.caffe._weights import NetWeights
 from deconv_legacy.caffe.blob import DATA, DIFF, Blob, BlobVec, ParamBlob
 from deconv_legacy.caffe.build import Build, refuse_unknown, top_names
-from deconv_legacy.caffe.caffemodel import read_layers, write_weights
 from deconv_legacy.caffe.filter import filter_net, unique_names
 from deconv_legacy.caffe.host_data import refuse_not_run
 from deconv_legacy.caffe.layer import HOSTS, make_host
@@ -48,7 +44,7 @@ class NetLayer:
         return f"<{self.type} layer with {len(self.blobs)} blobs>"
 
 
-class Net:
+class Net(NetWeights):
     """A net from a prototxt, with pycaffe's interface.
 
     ``Net(file, phase, level=0, stages=None, weights=None)``, or as of old ``Net(file, weights, phase)``.
@@ -203,7 +199,7 @@ class Net:
             layer, made = link(node, graph, build)
             graph.update(made)
             for name, top in made.items():
-                self.blobs[name]._shape = _static(top.output)
+                self.blobs[name]._shape = static_shape(top.output)
             if first and layer is not None and layer.params:
                 node.variables = list(layer.params)
                 self._params[node.name] = node.variables
@@ -225,90 +221,11 @@ class Net:
     def _ends(self, node: Node) -> tuple[list[Blob], list[Blob]]:
         return [self.blobs[name] for name in node.bottoms], [self.blobs[name] for name in node.tops]
 
-    # Shapes and weights
+    # Shapes and data
 
     def reshape(self) -> None:
         """Carry the shapes of the inputs through the net, as forward does by itself."""
         self._infer(hosts=True)
-
-    def copy_from(self, weights: str | os.PathLike[str]) -> None:
-        """Take weights by layer name from a caffemodel or HDF5 file; layers that the net does not have, and those
-        without weights in the file, are left alone.
-
-        Raises
-        ------
-        MismatchError
-            In a layer of both, the numbers or shapes of the blobs differ; nothing has been changed then.
-        """
-        found: dict[str, Node] = {}
-        for node in self._nodes:
-            found.setdefault(node.name, node)
-        chosen, problems = [], []
-        for layer in read_layers(weights):
-            if layer.name not in found:
-                continue
-            node = found[layer.name]
-            if len(layer.blobs) != len(node.blobs):
-                # Caffe's files hold layers without blobs for those whose parameters are elsewhere
-                problems.append(f"layer {node.name!r} has {len(node.blobs)} parameters, the weights {len(layer.blobs)}")
-                continue
-            for i, (stored, blob) in enumerate(zip(layer.blobs, node.blobs, strict=True)):
-                if stored is None:
-                    continue
-                if not stored.fits(blob.dims):
-                    problems.append(
-                        f"Cannot copy param {i} weights from layer {node.name!r}; shape mismatch: source "
-                        f"{stored.data.shape}, target {blob.dims}. To learn this layer's parameters from scratch "
-                        "rather than copying from a saved net, rename the layer."
-                    )
-                    continue
-                chosen.append((blob, stored.data))
-        if problems:
-            raise MismatchError(f"{os.fspath(weights)}: " + "; ".join(problems))
-        for blob, data in chosen:
-            blob.data[...] = data.reshape(blob.dims)
-
-    def share_with(self, other: Net) -> None:
-        """Use the other net's parameters, layer by layer of one name: one memory for both."""
-        theirs: dict[str, Node] = {}
-        for node in other._nodes:
-            theirs.setdefault(node.name, node)
-        for node in self._nodes:
-            source = theirs.get(node.name)
-            if source is None:
-                continue
-            shapes, others = [[blob.dims for blob in n.blobs] for n in (node, source)]
-            if shapes != others:
-                raise MismatchError(f"Cannot share params of layer {node.name!r}: shapes {shapes} and {others}")
-            for blob, original in zip(node.blobs, source.blobs, strict=True):
-                blob.share(original)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a caffemodel: the net and its weights."""
-        write_weights(path, {node.name: [b.data for b in node.blobs] for node in self._nodes if node.blobs}, self._spec)
-
-    def save_hdf5(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights as HDF5."""
-        from deconv_legacy.caffe import _hdf5
-        from deconv_legacy.caffe._files import replacing
-
-        with replacing(path) as beside:
-            _hdf5.write_weights(beside, {node.name: [b.data for b in node.blobs] for node in self._nodes if node.blobs})
-
-    def load_hdf5(self, path: str | os.PathLike[str]) -> None:
-        """`copy_from` an HDF5 file."""
-        if not is_hdf5(path):
-            raise FileFormatError("not an HDF5 file", path=path)
-        self.copy_from(path)
-
-    def clear_param_diffs(self) -> None:
-        """Set the diffs of all parameters to zero."""
-        for blob in self._learnable():
-            blob.clear(DIFF)
-
-    def _learnable(self) -> list[Blob]:
-        """Every parameter once."""
-        return list({id(blob): blob for node in self._nodes for blob in node.blobs}.values())
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Give a MemoryData layer its numbers."""
@@ -361,7 +278,7 @@ class Net:
                         f"input {name!r} is not batch sized: {np.shape(values)} for a blob of {self.blobs[name].dims}"
                     )
                 self.blobs[name].data[...] = values
-        self._forward(first, last, names)
+        self._run_forward(first, last, names)
         return {name: self.blobs[name].data for name in dict.fromkeys(names)}
 
     def _index(self, layer: str) -> int:
@@ -385,7 +302,12 @@ class Net:
                 pieces.append((index, index))
         return pieces
 
-    def _forward(self, first: int, last: int, names: Iterable[str] = ()) -> None:
+    def _forward(self, first: int, last: int) -> float:
+        """Run layers by number; their part in the loss, as pycaffe returns it."""
+        self._run_forward(first, last, self._loss_weights(first, last))
+        return self._loss(first, last)
+
+    def _run_forward(self, first: int, last: int, names: Iterable[str] = ()) -> None:
         pieces = self._pieces(first, last)
         for number, (start, end) in enumerate(pieces):
             node = self._nodes[start]
@@ -396,10 +318,10 @@ class Net:
                 continue
             # what layers in Python that are about to run will read
             soon = {b for s, e in pieces[number + 1 :] for i in range(s, e + 1) for b in self._nodes[i].bottoms}
-            tops, taken = self._start(start, end)
-            wanted = [name for name in tops if name in soon or self._is_wanted(DATA, name, names)]
+            taken = self._start(start, end)
+            wanted = [name for name in taken.made if name in soon or self._is_wanted(DATA, name, names)]
             results = taken.run(wanted, updates=True)
-            self._finish(taken, wanted, results)
+            taken.finish(wanted, results)
             self._call("after_forward", start)
 
     def before_forward(self, run: Callable[[int], Any]) -> None:
@@ -431,36 +353,11 @@ class Net:
     def _is_wanted(self, which: int, name: str, names: Iterable[str]) -> bool:
         return name in names or name in self._wanted[which] or self.blobs[name].held(which)
 
-    def _start(self, start: int, end: int) -> tuple[dict[str, Any], ForwardPass]:
-        segment = self._segment(start, end)
-        taken = ForwardPass(self, segment)
+    def _start(self, start: int, end: int) -> ForwardPass:
+        taken = ForwardPass(self, self._segment(start, end))
         for index in range(start, end + 1):
             self._passes[index] = taken
-        return segment.tops, taken
-
-    def _finish(self, taken: ForwardPass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
-        """Put the tops and moving averages of a pass in place; the other tops wait until they are read."""
-        segment = taken.segment
-        # the pass is looked at again by backward and by blobs that are read
-        taken.keep()
-        for name, values in zip(wanted, results, strict=False):
-            self.blobs[name].store(DATA, values)
-        reshaped = self._shapes != self._given_shapes()
-        for name in segment.tops:
-            if name not in wanted:
-                self.blobs[name].postpone(DATA, partial(self._read, taken, name, DATA))
-                if reshaped:
-                    self.blobs[name].forget_shape()
-        for (variable, _), values in zip(segment.updates, results[len(wanted) :], strict=False):
-            self._variables[variable].store(DATA, values)
-
-    def _read(self, taken: Any, name: str, which: int) -> None:
-        """A blob that is pending is read: it is computed from now on. Who reads two reads more: then all are."""
-        wanted = self._wanted[which]
-        wanted[name] = None
-        if len(wanted) > 1:
-            wanted.update(dict.fromkeys(taken.segment.tops if which == DATA else taken.found.diffs))
-        taken.compute()
+        return taken
 
     def _segment(self, start: int, end: int) -> Segment:
         nodes = self._nodes[start : end + 1]
@@ -548,22 +445,12 @@ class Net:
             taken = ForwardPass(self, self._segment(start, end))
         down = BackwardPass(taken, (start, end))
         wanted = self._wanted_diffs(down, names)
-        self._finish_backward(down, wanted, down.run(wanted))
+        down.finish(wanted, down.run(wanted))
 
     def _wanted_diffs(self, down: BackwardPass, names: Iterable[str]) -> list[str]:
         """Those that are read: by name, or by a layer below this piece."""
-        inside = set(down.forward.segment.tops)
-        return [n for n in down.found.diffs if n not in inside or self._is_wanted(DIFF, n, names)]
-
-    def _finish_backward(self, down: BackwardPass, wanted: Sequence[str], results: Sequence[np.ndarray]) -> None:
-        down.keep()
-        for name, values in zip(wanted, results, strict=False):
-            self.blobs[name].store(DIFF, values)
-        for name in down.found.diffs:
-            if name not in wanted:
-                self.blobs[name].postpone(DIFF, partial(self._read, down, name, DIFF))
-        for variable, values in zip(down.found.params, results[len(wanted) :], strict=True):
-            self._variables[variable].add(DIFF, values)
+        inside = set(down.forward.made)
+        return [n for n in down.made if n not in inside or self._is_wanted(DIFF, n, names)]
 
     def _forward_backward(self) -> None:
         """A forward and a backward, in one compiled function where no layer in Python lies between."""
@@ -571,19 +458,19 @@ class Net:
         compiled = [piece for piece in pieces if self._nodes[piece[0]].host is None]
         last = len(self._nodes) - 1
         if len(compiled) != 1 or compiled[0][1] != last or self._callbacks:
-            self._forward(0, last, self.outputs)
+            self._run_forward(0, last, self.outputs)
             self._backward(last, 0)
             return
         start, end = compiled[0]
-        self._forward(0, start - 1)
-        tops, taken = self._start(start, end)
-        wanted = [name for name in tops if self._is_wanted(DATA, name, self.outputs)]
+        self._run_forward(0, start - 1)
+        taken = self._start(start, end)
+        wanted = [name for name in taken.made if self._is_wanted(DATA, name, self.outputs)]
         down = BackwardPass(taken, (start, end))
         diffs = self._wanted_diffs(down, ())
         results = down.run(diffs, wanted, updates=True)
         count = len(wanted) + len(taken.segment.updates)
-        self._finish(taken, wanted, results[:count])
-        self._finish_backward(down, diffs, results[count:])
+        taken.finish(wanted, results[:count])
+        down.finish(diffs, results[count:])
 
     @property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
@@ -591,63 +478,31 @@ class Net:
         weights = self._loss_weights()
         return OrderedDict((name, weights.get(name, 0.0)) for name in self.blobs)
 
-    def _loss_weights(self) -> dict[str, float]:
-        """Blob -> its part in the loss, where it has one."""
+    def _loss_weights(self, first: int = 0, last: int | None = None) -> dict[str, float]:
+        """Blob that one of the layers makes -> its part in the loss, where it has one."""
         return {
             name: weight
-            for node in self._nodes
+            for node in self._nodes[first : None if last is None else last + 1]
             for name, weight in zip(node.tops, node.loss_weights, strict=True)
             if weight
         }
 
-    def _loss(self) -> float:
-        """The weighted sum of all losses of the last forward."""
-        return float(sum(weight * self.blobs[name].data.sum() for name, weight in self._loss_weights().items()))
+    def _loss(self, first: int = 0, last: int | None = None) -> float:
+        """The weighted sum of the losses of the last forward."""
+        weights = self._loss_weights(first, last)
+        return float(sum(weight * self.blobs[name].data.sum() for name, weight in weights.items()))
 
     # Batches
 
     def forward_all(self, blobs: Sequence[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]:
         """Run forward on any number of inputs, batch by batch; the results have as many rows as the inputs."""
-        outputs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.outputs, *(blobs or [])}}
-        for batch in self._batches(kwargs):
-            for name, values in self.forward(blobs=blobs, **batch).items():
-                outputs[name].extend(np.atleast_1d(values).copy())
-        count = len(next(iter(kwargs.values())))
-        return {name: np.asarray(rows)[:count] for name, rows in outputs.items()}
+        return _batches.forward_all(self, blobs or [], kwargs)
 
     def forward_backward_all(
         self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **kwargs: Any
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Forward and backward, batch by batch; `kwargs` are inputs and diffs of outputs, by name."""
-        of_blobs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.outputs, *(blobs or [])}}
-        of_diffs: dict[str, list[np.ndarray]] = {name: [] for name in {*self.inputs, *(diffs or [])}}
-        batch: dict[str, Any]
-        of_batch: dict[str, Any]
-        forwards = self._batches({name: kwargs[name] for name in self.inputs if name in kwargs})
-        backwards = self._batches({name: kwargs[name] for name in self.outputs if name in kwargs})
-        for batch, of_batch in zip_longest(forwards, backwards, fillvalue={}):
-            for name, values in self.forward(blobs=blobs, **batch).items():
-                of_blobs[name].extend(np.atleast_1d(values).copy())
-            for name, values in self.backward(diffs=diffs, **of_batch).items():
-                of_diffs[name].extend(values.copy())
-        count = len(next(iter(kwargs.values())))
-        of_all = of_blobs, of_diffs
-        blobs_cut, diffs_cut = ({name: np.asarray(rows)[:count] for name, rows in found.items()} for found in of_all)
-        return blobs_cut, diffs_cut
-
-    def _batches(self, arrays: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-        """Cut arrays into batches of the net's size, the last filled up with zeros."""
-        if not arrays:
-            return
-        count = len(next(iter(arrays.values())))
-        size = next(iter(self.blobs.values())).num
-        for start in range(0, count, size):
-            batch = {}
-            for name, values in arrays.items():
-                part = np.asarray(values[start : start + size])
-                fill = np.zeros((size - len(part), *part.shape[1:]), part.dtype)
-                batch[name] = np.concatenate([part, fill]) if len(fill) else part
-            yield batch
+        return _batches.forward_backward_all(self, blobs or [], diffs or [], kwargs)
 
     def __repr__(self) -> str:
         return f"<Net {self.name!r}: {len(self._nodes)} layers, {', '.join(self.inputs)} -> {', '.join(self.outputs)}>"
@@ -667,14 +522,3 @@ def _naming(node: Node) -> Iterator[None]:
 def _free(shape: Sequence[int | None]) -> tuple[int | None, ...]:
     """What compiled code takes for granted of a blob: its channels."""
     return tuple(n if axis == 1 else None for axis, n in enumerate(shape))
-
-
-def _static(variable: Any) -> tuple[int, ...]:
-    shape = tuple(variable.type.shape)
-    if None not in shape:
-        return shape
-    # a layer whose expression hides its sizes: they are computed
-    roots = [v for v in engine.aesara.graph.basic.graph_inputs([variable]) if v.owner is None and v.name]
-    inputs = [v for v in roots if not isinstance(v, engine.aesara.compile.SharedVariable) and not hasattr(v, "data")]
-    function = engine.compile(inputs, variable.shape, backend="numpy", on_unused_input="ignore")
-    return tuple(int(n) for n in function(*(np.zeros(v.type.shape, v.dtype) for v in inputs)))

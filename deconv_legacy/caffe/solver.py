@@ -250,8 +250,8 @@ class SGDSolver:
             self.log("Optimization stopped early.")
             return
         if param.display and self.iter % param.display == 0:
-            self.net._forward(0, len(self.net.layers) - 1, self.net.outputs)
-            self.log(f"Iteration {self.iter}, loss = {self._smoothed(self.net._loss()):.6g}")
+            loss = self.net._forward(0, len(self.net.layers) - 1)
+            self.log(f"Iteration {self.iter}, loss = {self._smoothed(loss):.6g}")
         if param.test_interval and self.iter % param.test_interval == 0:
             self._test_all()
         self.log("Optimization Done.")

@@ -51,7 +51,7 @@ def time_layers(net: Net, iterations: Iterable[Any] | int = 10) -> Timing:
     """
     forwards, backwards = _runs(net)
     last = len(net.layers) - 1
-    whole = [lambda: net._forward(0, last, net.outputs), net._forward_backward]
+    whole = [lambda: net._run_forward(0, last, net.outputs), net._forward_backward]
     for run in (*forwards, *(b for b in backwards if b is not None), *whole):
         run()  # what is compiled or read at first is no part of it
     spent = [np.zeros(2) for _ in forwards]

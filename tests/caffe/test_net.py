@@ -463,3 +463,23 @@ def test_hed_crops_find_their_offset():
         y, u = net.forward()["y"], net.blobs["u"].data
         offsets[forks] = [k for k in range(12) if np.array_equal(u[:, :, k : k + 9, k : k + 11], y)]
     assert offsets == {False: [0], True: [10]}
+
+
+def test_pycaffes_forward_by_number_returns_the_loss():
+    """That of the layers that it runs; ``_caffe.cpp`` binds Net::ForwardFromTo."""
+    net = caffe.Net(
+        parse_net("""input: "x" input_shape { dim: [2, 3] } input: "t" input_shape { dim: [2, 3] }
+        layer { name: "half" type: "Power" bottom: "x" top: "y" power_param { scale: 0.5 } }
+        layer { name: "one" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "one" loss_weight: 3 }
+        layer { name: "two" type: "Reduction" bottom: "y" top: "two" loss_weight: 0.25 }"""),
+        caffe.TRAIN,
+    )
+    x = np.arange(6, dtype="float32").reshape(2, 3)
+    net.blobs["x"].data[...] = x
+    names = list(net._layer_names)
+    half, one, last = names.index("half"), names.index("one"), len(names) - 1
+    first = 3 * (x**2).sum() / 4 / 4
+    assert net._forward(0, half) == 0
+    assert net._forward(0, one) == pytest.approx(first) == net._forward(one, one)
+    assert net._forward(0, last) == pytest.approx(first + 0.25 * x.sum() / 2)
+    np.testing.assert_array_equal(net.blobs["y"].data, x / 2)
