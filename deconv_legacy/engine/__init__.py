@@ -27,6 +27,7 @@ from deconv_legacy.engine.resize import linear_resize, nearest_resize
 from deconv_legacy.engine.same import same_sizes
 from deconv_legacy.engine.softmax import sigmoid_cross_entropy_loss, softmax, softmax_loss
 from deconv_legacy.engine.unpooling import repeat, unpool, zero_insert
+from deconv_legacy.engine.update import update
 
 __all__ = [
     "BACKENDS",
@@ -62,6 +63,7 @@ __all__ = [
     "softmax_loss",
     "to_host",
     "unpool",
+    "update",
     "zero_insert",
 ]
 

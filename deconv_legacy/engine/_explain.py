@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from deconv_legacy.engine._shapes import check_bias, check_length, check_shapes
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
+from deconv_legacy.engine.update import check_update as update
 
-__all__ = ["convolution"]
+__all__ = ["convolution", "update"]
 
 
 def convolution(numbers, direction, a, b, size) -> None:

@@ -73,8 +73,8 @@ def check_length(op, size) -> None:
 
 
 def check_bias(op, w, b) -> None:
-    """Raise unless the bias has one number per filter, or one for all."""
-    if b[0] not in (1, w[0]):
+    """Raise unless the bias has one number per filter, one for all, or none."""
+    if b[0] not in (0, 1, w[0]):
         raise SizeError(f"a bias of {b[0]} numbers for {w[0]} filters of shape {_shape(w)}", axis=0, where=str(op))
 
 

@@ -170,7 +170,7 @@ class Conv(_ConvOp):
 
 
 class FusedConv(_ConvOp):
-    """``relu(w * x + b)`` or ``w * x + b`` in one pass over memory; b is ``(M,)``.
+    """``relu(w * x + b)`` or ``w * x + b`` in one pass over memory; b is ``(M,)``, or empty: no bias.
 
     Only the rewrites build it, after gradients have been taken.
     """
@@ -200,7 +200,8 @@ class FusedConv(_ConvOp):
         _shapes.check_bias(self, w.shape, b.shape)
         self._sibling(Conv).perform(node, [x, w], output_storage)
         y = output_storage[0][0]
-        y += b.reshape(-1, *(1,) * self.ndim)
+        if b.size:
+            y += b.reshape(-1, *(1,) * self.ndim)
         if self.relu:
             np.maximum(y, 0, out=y)
 

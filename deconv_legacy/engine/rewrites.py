@@ -5,11 +5,14 @@ Registered when the package is imported, under the name ``deconv_legacy``; a mod
 
 from __future__ import annotations
 
+import numpy as np
+
 from deconv_legacy.engine import sizes
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 from deconv_legacy.engine.relu import Relu
 from deconv_legacy.engine.unshared import UnsharedConv, UnsharedConvInputGradient, UnsharedConvWeightGradient
+from deconv_legacy.engine.update import work_in_place
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
@@ -124,6 +127,17 @@ def fuse_relu(fgraph, node):
     return [result]
 
 
+@node_rewriter([Conv])
+def share_module(fgraph, node):
+    """A plain convolution beside fused ones is one of them without a bias: it needs no C module of its own."""
+    if not any(isinstance(other.op, FusedConv) for other in fgraph.apply_nodes):
+        return None
+    none = at.constant(np.zeros(0, node.outputs[0].dtype))
+    result = FusedConv.of(node.op, relu=False)(*node.inputs, none)
+    copy_stack_trace(node.outputs, result)
+    return [result]
+
+
 def register() -> None:
     """Add the rewrites to Aesara's database, once."""
     from aesara.compile.mode import optdb
@@ -145,5 +159,21 @@ def register() -> None:
         "fast_run",
         "deconv_legacy",
         position=48.5,  # after all algebra, before Aesara fuses elementwise Ops (49)
+    )
+    optdb.register(
+        "deconv_legacy_modules",
+        in2out(share_module, name="deconv_legacy_modules"),
+        "fast_run",
+        "deconv_legacy",
+        "cxx_only",
+        position=48.6,
+    )
+    optdb.register(
+        "deconv_legacy_updates",
+        in2out(work_in_place, name="deconv_legacy_updates", ignore_newtrees=True),
+        "fast_run",
+        "inplace",
+        "deconv_legacy",
+        position=75,
     )
     sizes.register(optdb)

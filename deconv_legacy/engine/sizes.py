@@ -1,4 +1,4 @@
-"""Graph rewrites: arithmetic of sizes, and what only views an array anew, run in Python.
+"""Graph rewrites: arithmetic of sizes, a sum of two numbers, and what only views an array anew, run in Python.
 
 Aesara would compile a C module for each kind of sum and quotient of a few integers, a second each on an empty cache,
 and other ones for each net; in Python each takes some microseconds of a call. `engine.compile` asks for it; plain
@@ -25,6 +25,7 @@ node_rewriter, in2out = aesara.graph.rewriting.basic.node_rewriter, aesara.graph
 _basic = aesara.tensor.rewriting.basic
 
 _FEW = 8
+_SIMPLE = (aesara.scalar.Add, aesara.scalar.Sub, aesara.scalar.Mul, aesara.scalar.Cast)
 _shape: Any = importlib.import_module("aesara.tensor.shape")  # the attribute of that name is a function
 _VIEWS = (
     *(_shape.Shape, _shape.Shape_i, _shape.Reshape, _shape.SpecifyShape),
@@ -40,6 +41,12 @@ def _few_integers(variable: Any) -> bool:
     return kind.ndim == 0 or (kind.ndim == 1 and (kind.shape[0] or _FEW + 1) <= _FEW)
 
 
+def _plain_numbers(node: Any) -> bool:
+    """A sum, a product or a cast of single numbers: a counter, a rate. (Composites would round otherwise.)"""
+    of_elements = isinstance(node.op, aesara.tensor.elemwise.Elemwise) and isinstance(node.op.scalar_op, _SIMPLE)
+    return of_elements and not any(variable.ndim for variable in node.inputs)
+
+
 def _thunk(op: Any, node: Any, storage_map: Any, compute_map: Any, no_recycling: Any, impl: Any = None) -> Any:
     return op.make_thunk(node, storage_map, compute_map, no_recycling, impl="py")
 
@@ -49,7 +56,8 @@ def _in_python(node: Any) -> Any:
     op = node.op
     if not isinstance(op, COp) or isinstance(op, EngineOp) or "make_thunk" in vars(op):
         return None
-    if not isinstance(op, _VIEWS) and not all(_few_integers(variable) for variable in (*node.inputs, *node.outputs)):
+    integers = all(_few_integers(variable) for variable in (*node.inputs, *node.outputs))
+    if not integers and not isinstance(op, _VIEWS) and not _plain_numbers(node):
         return None
     same = copy.copy(op)
     same.make_thunk = functools.partial(_thunk, op)

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from deconv_legacy import engine
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError
-
-at = aesara.tensor
 
 __all__ = ["adadelta", "adagrad", "adam", "gradients", "momentum", "nesterov_momentum", "rmsprop", "sgd"]
 
@@ -40,63 +39,45 @@ def _state(param: Any, suffix: str) -> Any:
     )
 
 
-def _as(number: Any, like: Any) -> Any:
-    """A number in the dtype of a parameter, so that float32 stays float32."""
-    return at.cast(number, like.dtype) if isinstance(number, at.Variable) else np.asarray(number, like.dtype)
-
-
-def _pairs(loss_or_gradients: Any, params: Sequence[Any]):
-    return zip(params, gradients(loss_or_gradients, params), strict=True)
+def _updates(
+    rule: str, loss_or_gradients: Any, params: Sequence[Any], suffixes: Sequence[str], *numbers: Any
+) -> Updates:
+    """For each parameter what the rule keeps, then the parameter itself."""
+    updates: Updates = []
+    for p, g in zip(params, gradients(loss_or_gradients, params), strict=True):
+        kept = [_state(p, suffix) for suffix in suffixes]
+        new, *kept_next = engine.update(rule, p, kept, g, *numbers)
+        updates += [*zip(kept, kept_next, strict=True), (p, new)]
+    return updates
 
 
 def sgd(loss_or_gradients: Any, params: Sequence[Any], learning_rate: Any) -> Updates:
     """``p -= rate g``."""
-    return [(p, p - _as(learning_rate, p) * g) for p, g in _pairs(loss_or_gradients, params)]
+    return _updates("sgd", loss_or_gradients, params, [], learning_rate)
 
 
 def momentum(loss_or_gradients: Any, params: Sequence[Any], learning_rate: Any, momentum: Any = 0.9) -> Updates:
     """``v = momentum v - rate g; p += v``."""
-    updates: Updates = []
-    for p, g in _pairs(loss_or_gradients, params):
-        v = _state(p, "velocity")
-        new = _as(momentum, p) * v - _as(learning_rate, p) * g
-        updates += [(v, new), (p, p + new)]
-    return updates
+    return _updates("momentum", loss_or_gradients, params, ["velocity"], learning_rate, momentum)
 
 
 def nesterov_momentum(
     loss_or_gradients: Any, params: Sequence[Any], learning_rate: Any, momentum: Any = 0.9
 ) -> Updates:
     """``v = momentum v - rate g; p += momentum v - rate g``."""
-    updates: Updates = []
-    for p, g in _pairs(loss_or_gradients, params):
-        v = _state(p, "velocity")
-        step = _as(learning_rate, p) * g
-        new = _as(momentum, p) * v - step
-        updates += [(v, new), (p, p + _as(momentum, p) * new - step)]
-    return updates
+    return _updates("nesterov_momentum", loss_or_gradients, params, ["velocity"], learning_rate, momentum)
 
 
 def adagrad(loss_or_gradients: Any, params: Sequence[Any], learning_rate: Any, epsilon: float = 1e-6) -> Updates:
     """``s += g^2; p -= rate g / sqrt(s + epsilon)``."""
-    updates: Updates = []
-    for p, g in _pairs(loss_or_gradients, params):
-        s = _state(p, "squares")
-        new = s + at.square(g)
-        updates += [(s, new), (p, p - _as(learning_rate, p) * g / at.sqrt(new + _as(epsilon, p)))]
-    return updates
+    return _updates("adagrad", loss_or_gradients, params, ["squares"], learning_rate, epsilon)
 
 
 def rmsprop(
     loss_or_gradients: Any, params: Sequence[Any], learning_rate: Any, rho: float = 0.9, epsilon: float = 1e-6
 ) -> Updates:
     """``s = rho s + (1 - rho) g^2; p -= rate g / sqrt(s + epsilon)``."""
-    updates: Updates = []
-    for p, g in _pairs(loss_or_gradients, params):
-        s = _state(p, "squares")
-        new = _as(rho, p) * s + _as(1 - rho, p) * at.square(g)
-        updates += [(s, new), (p, p - _as(learning_rate, p) * g / at.sqrt(new + _as(epsilon, p)))]
-    return updates
+    return _updates("rmsprop", loss_or_gradients, params, ["squares"], learning_rate, rho, epsilon)
 
 
 def adadelta(
@@ -104,17 +85,7 @@ def adadelta(
 ) -> Updates:
     """``s = rho s + (1 - rho) g^2; d = g sqrt(t + epsilon) / sqrt(s + epsilon); p -= rate d;
     t = rho t + (1 - rho) d^2``."""
-    updates: Updates = []
-    for p, g in _pairs(loss_or_gradients, params):
-        s, t = _state(p, "squares"), _state(p, "steps")
-        new = _as(rho, p) * s + _as(1 - rho, p) * at.square(g)
-        step = g * at.sqrt(t + _as(epsilon, p)) / at.sqrt(new + _as(epsilon, p))
-        updates += [
-            (s, new),
-            (t, _as(rho, p) * t + _as(1 - rho, p) * at.square(step)),
-            (p, p - _as(learning_rate, p) * step),
-        ]
-    return updates
+    return _updates("adadelta", loss_or_gradients, params, ["squares", "steps"], learning_rate, rho, epsilon)
 
 
 def adam(
@@ -128,16 +99,6 @@ def adam(
     """``m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
     p -= rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)``."""
     count = aesara.shared(np.asarray(0, "float64"), name="adam.steps")
-    t = count + 1
-    rate = learning_rate * at.sqrt(1 - beta2**t) / (1 - beta1**t)
-    updates: Updates = []
-    for p, g in _pairs(loss_or_gradients, params):
-        m, v = _state(p, "mean"), _state(p, "squares")
-        new_m = _as(beta1, p) * m + _as(1 - beta1, p) * g
-        new_v = _as(beta2, p) * v + _as(1 - beta2, p) * at.square(g)
-        updates += [
-            (m, new_m),
-            (v, new_v),
-            (p, p - at.cast(rate, p.dtype) * new_m / (at.sqrt(new_v) + _as(epsilon, p))),
-        ]
-    return [*updates, (count, t)]
+    numbers = learning_rate, beta1, beta2, epsilon, count + 1
+    updates = _updates("adam", loss_or_gradients, params, ["mean", "squares"], *numbers)
+    return [*updates, (count, count + 1)]

@@ -9,6 +9,7 @@ from deconv_legacy.engine import Conv, ConvInputGradient, ConvWeightGradient
 from deconv_legacy.engine.convolution import FusedConv
 from deconv_legacy.engine.modes import mode_of
 from deconv_legacy.engine.relu import Relu
+from deconv_legacy.errors import SizeError
 
 nnet = aesara.tensor.nnet
 abstract = nnet.abstract_conv
@@ -203,6 +204,22 @@ def compiled(outputs, *inputs, mode=FUSING):
 
 def per_filter(bias, ndim=2):
     return bias.dimshuffle("x", 0, *("x",) * ndim)
+
+
+@pytest.mark.skipif("c" not in BACKENDS, reason="no C++ compiler")
+def test_plain_convolutions_share_the_module_of_fused_ones():
+    x, w, b = normal(2, 2, 6, 5), normal(2, 2, 3, 3), normal(2)
+    variables = tensors(x, w, b)
+    plain = engine.conv(*variables[:2], border_mode="same")
+    both = engine.conv(engine.relu(plain + per_filter(variables[2], 2)), variables[1], stride=2)
+    f, alone = engine.compile(variables, both, backend="c"), engine.compile(variables[:2], plain, backend="c")
+    assert sorted(map(str, nodes(f, *OURS))) == sorted(map(str, (FusedConv(2, "same"), FusedConv(2, stride=2))))
+    assert nodes(alone, *OURS) == [Conv(2, "same")]
+    pads = geometry.resolve_all_pads("same", x.shape[2:], w.shape[2:], (1, 1), (1, 1))
+    hidden = np.maximum(reference.conv(x, w, pads=pads) + b.reshape(-1, 1, 1), 0)
+    assert_close(f(x, w, b), reference.conv(hidden, w, stride=2))
+    with pytest.raises(SizeError, match="has 4 channels"):
+        f(normal(2, 4, 6, 5), w, b)
 
 
 @pytest.mark.parametrize("backend", ["numpy", *(["c"] if "c" in BACKENDS else [])])

@@ -421,9 +421,9 @@ int conv_fused(PyArrayObject *x_, PyArrayObject *w_, PyArrayObject *bias_, PyArr
   p.filters = w.dim(0) / p.groups;
   p.channels = w.dim(1);
   if (!groups_fit(p, x.dim(1), w.dim(0)) || !p.resolve()) return conv_error(spec, "forward", x.a, w.a, DL_NONE);
-  const idx biases = bias ? bias.dim(0) : 1;
-  if (biases != 1 && biases != w.dim(0)) return conv_error(spec, "bias", w.a, bias.a, DL_NONE);
-  const Epilogue<T> finish = {bias ? data<T>(bias.a) : NULL, biases == 1 ? 0 : 1, p.relu != 0};
+  const idx biases = bias ? bias.dim(0) : 0;
+  if (biases > 1 && biases != w.dim(0)) return conv_error(spec, "bias", w.a, bias.a, DL_NONE);
+  const Epilogue<T> finish = {biases ? data<T>(bias.a) : NULL, biases == 1 ? 0 : 1, p.relu != 0};
   idx dims[5] = {p.batch, w.dim(0)};
   for (int a = 0; a < nd; a++) dims[2 + a] = p.out[3 - nd + a];
   if (!prepare<T>(out, nd + 2, dims)) return 1;

@@ -16,6 +16,7 @@ from deconv_legacy.engine.resize import Resize, ResizeGradient
 from deconv_legacy.engine.same import SameSizes
 from deconv_legacy.engine.softmax import FLT_MIN, SoftmaxLoss, SoftmaxLossGradient, check_labels, refuse_label
 from deconv_legacy.engine.unpooling import Unpool, UnpoolGather
+from deconv_legacy.engine.update import Update, check_update
 
 jnp, lax = jax.numpy, jax.lax
 
@@ -273,3 +274,17 @@ def unpool_gather(op, node):
         return image.ravel()[index].reshape(mask.shape)
 
     return take
+
+
+# Training
+
+
+@register(Update)
+def update(op, node):
+    def step(*inputs):
+        for a in inputs[1 : op.kept + 2]:
+            check_update(inputs[0].shape, a.shape)
+        made = op.formula(jnp, *map(jnp.asarray, inputs))
+        return made if op.kept else made[0]
+
+    return step
