@@ -1,5 +1,5 @@
 """FCN-32s at 500x500 on a GPU beside torch and cuDNN: forward and a training step with momentum, in float32, TF32 and
-bfloat16, by batch. One process for each peer; all of them compile first and are then timed in turn.
+bfloat16, by batch. One process for each peer; one after another they compile, and then they are timed in turn.
 
     python benchmarks/gpu.py --json results/gpu.json
 
@@ -33,6 +33,9 @@ CASES = [
 def main() -> None:
     parser = harness.parser(__doc__.splitlines()[0], "deconv_legacy jax,torch,torch channels_last,torch compile")
     parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PEER=CASES", help="cases of one peer, where it runs not all"
+    )
     parser.add_argument("--device", default="gpu", choices=("gpu", "cpu"))
     parser.add_argument("--size", type=int, default=500)
     parser.add_argument("--width", type=float, default=1.0)
@@ -45,9 +48,17 @@ def main() -> None:
         key: getattr(options, key) for key in ("size", "width", "classes", "device", "threads", "budget", "patience")
     }
     task = {**work, "work": "gpu", "cases": cases, "folder": str(folder)}
-    workers = {peer: start(peer, {**task, "peer": peer}, options) for peer in peers}
+    only = {peer: chosen.split(",") for peer, chosen in (text.split("=") for text in options.only)}
+    workers: dict[str, subprocess.Popen] = {}
+    failed = {}
     try:
-        rows = measure(workers, cases, options.rounds, folder)
+        for peer in peers:
+            chosen = only.get(peer, cases)
+            workers[peer] = start(peer, {**task, "peer": peer, "cases": chosen}, options)
+            ready = answer(workers[peer])
+            failed[peer] = {**dict.fromkeys(set(cases) - set(chosen)), **ready["failed"]}
+            print(f"{peer}: {ready.get('versions', '')} {ready['failed'] or ''}", flush=True)
+        rows = measure(workers, failed, cases, options, folder)
     finally:
         for worker in workers.values():
             worker.kill()
@@ -71,18 +82,15 @@ def answer(worker: subprocess.Popen) -> dict[str, Any]:
     return {"failed": dict.fromkeys(["all"], f"the worker ended with status {worker.wait()}")}
 
 
-def measure(workers: dict[str, subprocess.Popen], cases: list[str], rounds: int, folder: Path) -> list[dict[str, Any]]:
-    failed = {}
-    for peer, worker in workers.items():
-        ready = answer(worker)
-        failed[peer] = ready["failed"]
-        print(f"{peer}: {ready.get('versions', '')} {ready['failed'] or ''}")
+def measure(
+    workers: dict[str, subprocess.Popen], failed: dict[str, Any], cases: list[str], options: Any, folder: Path
+) -> list[dict[str, Any]]:
     rows = []
     first, *others = workers
     print(f"{'case':40s}" + "".join(f"{peer:>24s}" for peer in workers) + "   ms, and ours / it; largest difference")
     for case in cases:
         seconds: dict[str, list[float]] = {peer: [] for peer in workers}
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             for peer, worker in workers.items():
                 if "all" in failed[peer] or case in failed[peer]:
                     continue

@@ -230,7 +230,7 @@ def conv_weight_gradient(op, node):
         pads = _pads(op, x.shape[2:], kernel)
         if _steps_far(op, kernel):
             return _turned(op, _transpose(lambda w: _by_phases(op, w, y, x.shape[2:], pads), shape, x))
-        y, pads = _seeing(op, x.shape[2:], kernel, pads, y)
+        x, y, pads = _seeing(op, kernel, pads, x, y)
         transposed = lambda x, y: _transpose(  # noqa: E731
             lambda w: _convolve(op, x, w, op.stride, pads, op.dilation), shape, y
         )
@@ -243,15 +243,22 @@ def conv_weight_gradient(op, node):
     return gradient
 
 
-def _seeing(op: Any, size: Ints, kernel: Ints, pads: Any, y: Any) -> Any:
-    """The cells of `y` that see some of the image, and the pads that give these. With more padding than the filters
-    reach over, such as FCN's 100, XLA takes a weight gradient for a convolution with a filter of the image's size."""
+def _seeing(op: Any, kernel: Ints, pads: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """`x`, its pads and `y` without the cells that see padding alone.
+
+    XLA takes a weight gradient for what it is, and not for a convolution with a filter of the image's size, if the pads
+    are smaller than the filters (FCN's 100 is not) and there are no more cells than the image has: else `x` is padded
+    beforehand.
+    """
     cut = [
         formulas.seeing(n, formulas.dilated(k, d), s, *p)
-        for n, k, s, d, p in zip(size, kernel, op.stride, op.dilation, pads, strict=True)
+        for n, k, s, d, p in zip(x.shape[2:], kernel, op.stride, op.dilation, pads, strict=True)
     ]
     seen: tuple[Any, ...] = (..., *(slice(first, first + cells) for first, cells, _, _ in cut))
-    return y[seen], [(before, after) for *_, before, after in cut]
+    pads = [(before, after) for *_, before, after in cut]
+    if any(cells > n for (_, cells, _, _), n in zip(cut, x.shape[2:], strict=True)):
+        x, pads = jnp.pad(x, [(0, 0), (0, 0), *pads]), [(0, 0)] * op.ndim
+    return x, y[seen], pads
 
 
 def _weights_by_taps(op: Any, kernel: Ints, pads: Any, x: Any, y: Any) -> Any:

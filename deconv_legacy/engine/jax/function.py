@@ -127,7 +127,7 @@ class JaxFunction:
     # A call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        arrays = [result.pull() for result in self.on_device(*args, **kwargs)]
+        arrays = [_fetched(result.array) for result in self.on_device(*args, **kwargs)]
         if self._keys is not None:
             return dict(zip(self._keys, arrays, strict=True))
         return arrays[0] if self._single else arrays
@@ -277,6 +277,18 @@ class Replacement:
             for row, made in zip(storages, new, strict=True):
                 for storage, array in zip(row, made, strict=True):
                     put(storage, OnDevice(array))
+
+
+def _fetched(array: Any) -> np.ndarray:
+    """The numbers of an array that nobody else has, in memory that may be written to."""
+    fetched = np.asarray(array)
+    if all(device.platform != "cpu" for device in array.devices()):
+        try:
+            fetched.flags.writeable = True  # a copy already, which JAX would keep for the next to ask
+            return fetched
+        except ValueError:
+            pass
+    return fetched.copy()
 
 
 def _memory_error(error: Exception, device: Any) -> Exception:
