@@ -11,18 +11,45 @@ import numpy as np
 from deconv_legacy.cli._common import input_shape
 from deconv_legacy.errors import MismatchError
 
-__all__ = ["add_net_files", "input_arrays", "is_recording", "load_net"]
+__all__ = ["add_net_files", "input_arrays", "is_recording", "load_net", "need_net"]
 
 
-def add_net_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net", metavar="NET", help="NET.prototxt, or FILE.py:NAME, a net or a function that makes one")
-    parser.add_argument("weights", metavar="WEIGHTS", nargs="?", help="caffemodel or HDF5 file of a prototxt")
+class _Once(argparse.Action):
+    """Keeps a value that may come by position or by flag, from one of them."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        earlier = getattr(namespace, self.dest)
+        if earlier is not None:
+            what, flag = {"net": ("net is", "--model"), "weights": ("weights are", "--weights")}[self.dest]
+            parser.error(f"the {what} given twice, as {earlier} and {values}: by position, or with {flag}")
+        setattr(namespace, self.dest, values)
 
 
-def load_net(net: str, weights: str | None, backend: str | None) -> Any:
+def add_net_files(
+    parser: argparse.ArgumentParser,
+    name: str = "NET",
+    what: str = "NET.prototxt, or FILE.py:NAME, a net or a function that makes one",
+) -> None:
+    """``args.net`` and ``args.weights``: by position, or as `segment` takes them, with --model and --weights."""
+    net = parser.add_argument("net", metavar=name, action=_Once, help=what)
+    net.required = False  # and not nargs="?", which would be done with once RECORDED.npz has been read
+    files = "caffemodel or HDF5 file of a prototxt"
+    parser.add_argument("weights", metavar="WEIGHTS", action=_Once, nargs="?", default=argparse.SUPPRESS, help=files)
+    parser.add_argument("--model", dest="net", metavar=name, action=_Once, help=f"{name}, if not by position")
+    parser.add_argument("--weights", metavar="WEIGHTS", action=_Once, help="WEIGHTS, if not by position")
+
+
+def need_net(net: str | None) -> str:
+    """The net's file, which argparse lets be absent."""
+    if net is None:
+        raise MismatchError("no net is given: by position, or with --model")
+    return net
+
+
+def load_net(net: str | None, weights: str | None, backend: str | None) -> Any:
     from deconv_legacy.testing import subject_from_file
 
-    return subject_from_file(net, weights, backend=backend)
+    return subject_from_file(need_net(net), weights, backend=backend)
 
 
 def is_recording(path: str) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 from deconv_legacy.cli._common import add_json, print_json, print_table
-from deconv_legacy.cli._subjects import add_net_files, input_arrays, load_net
+from deconv_legacy.cli._subjects import add_net_files, input_arrays, load_net, need_net
 
 __all__ = ["add_arguments", "run"]
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.run:
         options["inputs"] = input_arrays(args.run, load_net(args.net, None, None), 0, 1.0)[0]
     if args.weights is not None:
-        found = check_files(args.net, args.weights, **options)
+        found = check_files(need_net(args.net), args.weights, **options)
     else:
         # a prototxt says how its filters are turned, Python does not
         found = check(load_net(args.net, None, None), **options, both_flips=".py:" in args.net)

@@ -16,15 +16,14 @@ import argparse
 from pathlib import Path
 
 from deconv_legacy.cli._common import add_backend, add_json, print_json
-from deconv_legacy.cli._subjects import is_recording, load_net
+from deconv_legacy.cli._subjects import add_net_files, is_recording, load_net, need_net
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recorded", metavar="RECORDED.npz", help="what is right")
-    parser.add_argument("other", metavar="OTHER", help="another recording, NET.prototxt, or FILE.py:NAME")
-    parser.add_argument("weights", metavar="WEIGHTS", nargs="?", help="caffemodel or HDF5 file of a prototxt")
+    add_net_files(parser, "OTHER", "another recording, NET.prototxt, or FILE.py:NAME")
     parser.add_argument("--rtol", type=float, help="one tolerance for all blobs, over each one's largest magnitude")
     parser.add_argument("--only", metavar="PART", action="append", help="blobs, gradients, params or settings")
     parser.add_argument("--all", action="store_true", help="show blobs that agree, too")
@@ -40,17 +39,17 @@ def run(args: argparse.Namespace) -> int:
     unknown = [part for part in args.only or () if part not in PARTS]
     if unknown:
         raise MismatchError(f"--only {unknown[0]}: there are {', '.join(PARTS)}")
-    if is_recording(args.other):
-        other = read_recording(args.other)
+    if is_recording(need_net(args.net)):
+        other = read_recording(args.net)
         recorded = read_recording(args.recorded)
     else:
-        other = load_net(args.other, args.weights, args.backend)
+        other = load_net(args.net, args.weights, args.backend)
         recorded = read_recording(args.recorded, other.inputs)
     found = compare(recorded, other, rtol=args.rtol, parts=args.only or PARTS)
     if args.html:
         from deconv_legacy.testing.report import write_report
 
-        write_report(found, args.html, f"{Path(args.recorded).name} and {Path(args.other).name}")
+        write_report(found, args.html, f"{Path(args.recorded).name} and {Path(args.net).name}")
     if args.json:
         print_json(found.as_dict())
         return int(not found.ok)

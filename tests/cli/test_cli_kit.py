@@ -43,6 +43,21 @@ def test_record_compare_and_bisect(golden, tmp_path, capsys):
     assert "cause: crop offset: offset 9 was used, here it is 8\n" in run.out
 
 
+def test_nets_by_position_and_by_flag(golden, capsys):
+    for words in (
+        ("--model", PROTOTXT, "--weights", WEIGHTS, golden),
+        (golden, "--all", PROTOTXT, "--weights", WEIGHTS),
+        (golden, "--weights", WEIGHTS, "--all", PROTOTXT),
+    ):
+        run = Run(capsys, "compare", *words)
+        assert run.status == 0 and "31 blobs: 31 the same bit for bit" in run.out
+    said = Run(capsys, "bisect", golden, PROTOTXT, WEIGHTS, "--model", "other.prototxt").error()
+    assert said.startswith(f"the net is given twice, as {PROTOTXT} and other.prototxt: by position, or with --model")
+    assert "the weights are given twice" in Run(capsys, "check", PROTOTXT, WEIGHTS, "--weights", "w").error()
+    for words in (("check",), ("record", "--out", "x.npz"), ("compare", golden), ("bisect", golden)):
+        assert Run(capsys, *words).error() == "no net is given: by position, or with --model"
+
+
 def test_json(tmp_path, capsys):
     (tmp_path / "net.py").write_text(NET_IN_PYTHON)
     words = [f"{tmp_path / 'net.py'}:make", "--backend", "numpy", "--json"]
