@@ -1,4 +1,4 @@
-"""protobuf's text format for any message: read with every problem placed, written as C++ prints it.
+"""protobuf's text format for any message, read with every problem placed; `_text_writing` writes it.
 
 protobuf's own ``text_format`` stops at the first problem, prints floats and non-ASCII text differently from
 C++ (and so from Caffe's own files), and both change with its version; hence this small reader.
@@ -11,16 +11,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import difflib
-import functools
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+from deconv_legacy.caffe._fields import Field, fields_of
 from deconv_legacy.caffe._lexer import Token, places, tokens
 from deconv_legacy.errors import FileFormatError
 
-__all__ = ["check_strings", "format_message", "parse_message"]
+__all__ = ["parse_message"]
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]*")
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))", re.DOTALL)
@@ -37,15 +37,6 @@ _MAX_PLACES = 4
 _Entry = tuple[tuple[int, int], str]  # ((line, column), cause)
 
 
-class _Field(NamedTuple):
-    descriptor: Any
-    name: str
-    kind: str  # "message", "enum", "bool", "string", "bytes", "float" or "integer"
-    repeated: bool
-    low: int = 0
-    high: int = 0
-
-
 class _Problem(Exception):
     """A value that is wrong, at a token; the file can be read on after it."""
 
@@ -56,37 +47,6 @@ class _Problem(Exception):
 
 class _SyntaxProblem(_Problem):
     """Nothing after this token can be understood."""
-
-
-@functools.cache
-def _fields(descriptor: Any) -> tuple[dict[str, _Field], tuple[str, ...]]:
-    """(the fields by name, the names of the required ones) of a message."""
-    fields, required = {}, []
-    for field in descriptor.fields:
-        if hasattr(field, "is_repeated"):
-            repeated, needed = field.is_repeated, field.is_required
-        else:  # protobuf before 6.31; `label` warns after it
-            repeated, needed = field.label == field.LABEL_REPEATED, field.label == field.LABEL_REQUIRED
-        low = high = 0
-        if field.message_type is not None:
-            kind = "message"
-        elif field.enum_type is not None:
-            kind = "enum"
-        elif field.type in (field.TYPE_STRING, field.TYPE_BYTES):
-            kind = "string" if field.type == field.TYPE_STRING else "bytes"
-        elif field.type in (field.TYPE_FLOAT, field.TYPE_DOUBLE):
-            kind = "float" if field.type == field.TYPE_FLOAT else "double"
-        elif field.type == field.TYPE_BOOL:
-            kind = "bool"
-        else:
-            kind = "integer"
-            bits = 32 if field.type in (field.TYPE_INT32, field.TYPE_UINT32) else 64
-            signed = field.type in (field.TYPE_INT32, field.TYPE_INT64)
-            low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-        fields[field.name] = _Field(field, field.name, kind, repeated, low, high)
-        if needed:
-            required.append(field.name)
-    return fields, tuple(required)
 
 
 def parse_message(
@@ -202,7 +162,7 @@ class _Reader:
 
     def block(self, message: Any, closing: str | None, opening: Token) -> None:
         """The fields of a message up to its closing symbol, or to the end of the file."""
-        fields, required = _fields(message.DESCRIPTOR)
+        fields, required = fields_of(message.DESCRIPTOR)
         seen: set[str] = set()
         while not (closing is not None and self.take(closing)):
             if self.token.kind == "end" and closing is None:
@@ -213,7 +173,7 @@ class _Reader:
         if missing:
             self.report(_Problem(f"{message.DESCRIPTOR.name} needs {' and '.join(missing)}", opening))
 
-    def field(self, message: Any, fields: dict[str, _Field], seen: set[str], closing: str | None) -> None:
+    def field(self, message: Any, fields: dict[str, Field], seen: set[str], closing: str | None) -> None:
         token = self.token
         if token.kind != "name":
             raise self.unexpected("a field name" if closing is None else f"a field name or {closing!r}")
@@ -243,7 +203,7 @@ class _Reader:
         else:
             self.value(message, field)
 
-    def value(self, message: Any, field: _Field) -> None:
+    def value(self, message: Any, field: Field) -> None:
         opening = self.token
         if field.kind == "message":
             bracket = self.take(*_CLOSING)
@@ -274,7 +234,7 @@ class _Reader:
 
     # Values
 
-    def scalar(self, field: _Field) -> Any:
+    def scalar(self, field: Field) -> Any:
         if field.kind in ("string", "bytes"):
             return self.string(field)
         if field.kind == "bool":
@@ -287,7 +247,7 @@ class _Reader:
             self.float(field, negative) if field.kind in ("float", "double") else self.integer(field, first, negative)
         )
 
-    def integer(self, field: _Field, first: Token, negative: bool) -> int:
+    def integer(self, field: Field, first: Token, negative: bool) -> int:
         if self.token.kind != "integer":
             raise self.wrong(f"{field.name!r} takes an integer")
         if negative and field.low == 0:
@@ -298,7 +258,7 @@ class _Reader:
         self.index += 1
         return value
 
-    def float(self, field: _Field, negative: bool) -> float:
+    def float(self, field: Field, negative: bool) -> float:
         kind, text, _ = self.token
         if kind == "float":
             value = float(text.rstrip("fF"))
@@ -310,7 +270,7 @@ class _Reader:
         value = -value if negative else value
         return ctypes.c_float(value).value if field.kind == "float" else value
 
-    def bool(self, field: _Field) -> bool:
+    def bool(self, field: Field) -> bool:
         kind, text, _ = self.token
         value = _BOOLS.get(text) if kind == "name" else None
         if kind == "integer" and _to_int(text) in (0, 1):
@@ -320,7 +280,7 @@ class _Reader:
         self.index += 1
         return value
 
-    def enum(self, field: _Field) -> int:
+    def enum(self, field: Field) -> int:
         enum = field.descriptor.enum_type
         message = field.descriptor.containing_type.name
         first = self.token
@@ -340,7 +300,7 @@ class _Reader:
         self.index += 1
         return value.number
 
-    def string(self, field: _Field) -> str | bytes:
+    def string(self, field: Field) -> str | bytes:
         first = self.token
         if first.kind != "string":
             raise self.wrong(f"{field.name!r} takes a quoted string")
@@ -465,68 +425,3 @@ def _unescape(token: Token) -> bytes:
 def _hint(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, 3) or difflib.get_close_matches(name.upper(), known, 3)
     return f"; near names: {', '.join(near)}" if near else ""
-
-
-# Writing
-
-
-def format_message(message: Any, indent: str = "") -> str:
-    """A message in text format, byte for byte as C++ prints it: fields in the order of their numbers, floats
-    with 6 digits or, where these give another value, 9, enums by name, strings with C escapes.
-
-    >>> from deconv_legacy.caffe.schema import messages
-    >>> format_message(messages().ParamSpec(lr_mult=0.1, decay_mult=1e-5, name="it's"))
-    'name: "it\\\\\\'s"\\nlr_mult: 0.1\\ndecay_mult: 1e-05\\n'
-    """
-    lines: list[str] = []
-    fields, _ = _fields(message.DESCRIPTOR)
-    for descriptor, holder in message.ListFields():
-        field = fields[descriptor.name]
-        for value in holder if field.repeated else (holder,):
-            if field.kind == "message":
-                lines.append(f"{indent}{field.name} {{\n{format_message(value, indent + '  ')}{indent}}}\n")
-            else:
-                lines.append(f"{indent}{field.name}: {_format_value(field, value)}\n")
-    return "".join(lines)
-
-
-def check_strings(message: Any) -> None:
-    """Raise UnicodeDecodeError for a string that is no text; protobuf reads such ones from binary as bytes."""
-    fields, _ = _fields(message.DESCRIPTOR)
-    for descriptor, holder in message.ListFields():
-        field = fields[descriptor.name]
-        for value in holder if field.repeated else (holder,):
-            if field.kind == "message":
-                check_strings(value)
-            elif field.kind == "string" and isinstance(value, bytes):
-                value.decode()
-
-
-def _format_value(field: _Field, value: Any) -> str:
-    if field.kind == "float":
-        short = f"{value:.6g}"
-        return short if ctypes.c_float(float(short)).value == value else f"{value:.9g}"
-    if field.kind == "double":
-        short = f"{value:.15g}"
-        return short if float(short) == value else f"{value:.17g}"
-    if field.kind == "bool":
-        return "true" if value else "false"
-    if field.kind == "enum":
-        known = field.descriptor.enum_type.values_by_number.get(value)
-        return str(value) if known is None else known.name
-    if field.kind in ("string", "bytes"):
-        raw = value.encode() if isinstance(value, str) else value
-        return '"' + "".join(_ESCAPED[byte] for byte in raw) + '"'
-    return str(value)
-
-
-_ESCAPED = [chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}" for byte in range(256)]
-for _byte, _written in (
-    (b"\n", "\\n"),
-    (b"\r", "\\r"),
-    (b"\t", "\\t"),
-    (b'"', '\\"'),
-    (b"'", "\\'"),
-    (b"\\", "\\\\"),
-):
-    _ESCAPED[_byte[0]] = _written

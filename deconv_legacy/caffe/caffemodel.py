@@ -20,7 +20,7 @@ import numpy as np
 
 from deconv_legacy.caffe import _hdf5, _wire, schema, upgrade
 from deconv_legacy.caffe._files import StrPath, describe_start, is_hdf5, replacing
-from deconv_legacy.caffe._text import check_strings
+from deconv_legacy.caffe._text_writing import check_strings
 from deconv_legacy.errors import FileFormatError, MismatchError
 
 __all__ = [

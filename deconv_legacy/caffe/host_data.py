@@ -15,7 +15,8 @@ import numpy as np
 
 from deconv_legacy.caffe import _hdf5, _state
 from deconv_legacy.caffe._files import replacing
-from deconv_legacy.caffe.layer import HOSTS, Layer
+from deconv_legacy.caffe.hosts import HOSTS
+from deconv_legacy.caffe.layer import Layer
 from deconv_legacy.caffe.transform import DataTransformer, read_image
 from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 

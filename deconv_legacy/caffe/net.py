@@ -24,7 +24,7 @@ from deconv_legacy.caffe.blob import DATA, DIFF, Blob, BlobVec, ParamBlob
 from deconv_legacy.caffe.build import Build, refuse_unknown, top_names
 from deconv_legacy.caffe.filter import filter_net, unique_names
 from deconv_legacy.caffe.host_data import refuse_not_run
-from deconv_legacy.caffe.layer import HOSTS, make_host
+from deconv_legacy.caffe.hosts import HOSTS, make_host
 from deconv_legacy.caffe.prototxt import read_net
 from deconv_legacy.caffe.splits import insert_splits
 from deconv_legacy.errors import FileFormatError, MismatchError, SizeError

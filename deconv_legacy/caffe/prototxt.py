@@ -12,10 +12,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from deconv_legacy.caffe import _text, schema, upgrade
+from deconv_legacy.caffe import schema, upgrade
 from deconv_legacy.caffe._files import StrPath, read_text, replacing
 from deconv_legacy.caffe._lexer import Place, places, tokens
-from deconv_legacy.caffe._text import format_message, parse_message
+from deconv_legacy.caffe._text import parse_message
+from deconv_legacy.caffe._text_writing import format_message
 
 __all__ = [
     "format_message",
@@ -90,7 +91,7 @@ def write_net(path: StrPath, net: Any) -> None:
 
 def _parse(text: str, kind: str, path: object, allow_unknown: bool) -> Any:
     message = getattr(schema.messages(forks=allow_unknown), kind)()
-    _text.parse_message(text, message, path=path, allow_unknown=allow_unknown, is_foreign=schema.is_fork)
+    parse_message(text, message, path=path, allow_unknown=allow_unknown, is_foreign=schema.is_fork)
     if allow_unknown and kind == "NetParameter":
         crops = [f"{line}:{column}" for line, column in _bare_crops(text)]
         if crops:

@@ -14,7 +14,8 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from deconv_legacy.caffe import _schema_table, _text
+from deconv_legacy.caffe import _schema_table
+from deconv_legacy.caffe._text_writing import format_message
 from deconv_legacy.errors import MissingExtraError
 
 __all__ = ["is_fork", "messages"]
@@ -79,7 +80,7 @@ def _build(forks: bool) -> Any:
     names: dict[str, Any] = {"DESCRIPTOR": pool.FindFileByName(file.name)}
     for message in file.message_type:
         cls = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe.{message.name}"))
-        cls.__str__ = _text.format_message  # protobuf's own differ: floats in pure Python, non-ASCII in upb
+        cls.__str__ = format_message  # protobuf's own differ: floats in pure Python, non-ASCII in upb
         names[message.name] = cls
     for enum in file.enum_type:
         names[enum.name] = enum_type_wrapper.EnumTypeWrapper(pool.FindEnumTypeByName(f"caffe.{enum.name}"))
