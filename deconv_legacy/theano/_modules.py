@@ -10,7 +10,7 @@ import types
 import warnings
 from typing import Any
 
-from deconv_legacy.theano import _table
+from deconv_legacy.theano import _lookup, _table
 
 __all__ = ["Finder", "LegacyModule"]
 
@@ -22,10 +22,10 @@ class LegacyModule(types.ModuleType):
         # never the module's own attributes here: the import system asks for __path__, __file__, ... of every module
         module = types.ModuleType.__getattribute__(self, "__name__")
         if name == "__all__":
-            return _table.star_names(module)
-        home = _table.find(module, name)
+            return _lookup.star_names(module)
+        home = _lookup.find(module, name)
         if home is None:
-            raise AttributeError(_table.explain(module, name))
+            raise AttributeError(_lookup.explain(module, name))
         value = load(home)
         types.ModuleType.__setattr__(self, name, value)
         return value
@@ -34,19 +34,19 @@ class LegacyModule(types.ModuleType):
         # The import system sets each imported submodule on its parent, also where Theano has a function of that
         # name there (theano.compile.function, theano.tensor.sort, ...).
         if isinstance(value, LegacyModule) and value.__name__ == f"{self.__name__}.{name}":
-            home = _table.find(self.__name__, name)
+            home = _lookup.find(self.__name__, name)
             if home is not None and home.target != value.__name__:
                 return
         types.ModuleType.__setattr__(self, name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*_table.served_names(self.__name__), *self.__dict__})
+        return sorted({*_lookup.served_names(self.__name__), *self.__dict__})
 
     def __repr__(self) -> str:
         return f"<module {self.__name__!r}, served by deconv_legacy over Aesara>"
 
 
-def load(home: _table.Home) -> Any:
+def load(home: _lookup.Home) -> Any:
     """The object at a place of the table."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Aesara's notes that these names are old: that is why they stand here
@@ -61,7 +61,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if fullname.partition(".")[0] != "theano":
             return None
         if fullname not in _table.SOURCES:
-            raise ModuleNotFoundError(_table.explain(*fullname.rpartition(".")[::2]), name=fullname)
+            raise ModuleNotFoundError(_lookup.explain(*fullname.rpartition(".")[::2]), name=fullname)
         # every module may have submodules: nothing is gained by telling packages apart
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 

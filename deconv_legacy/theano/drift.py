@@ -35,7 +35,6 @@ import os
 import pickle
 import random
 import sys
-import tokenize
 import types
 import warnings
 from collections.abc import Callable, Iterable
@@ -44,10 +43,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deconv_legacy.errors import DeconvLegacyError, MissingExtraError
 from deconv_legacy.theano import _names, _random2
+from deconv_legacy.theano._python2 import decode, is_python2, parse, to_python3
 
-__all__ = ["BRIDGES", "Bridges", "divide", "index", "is_python2", "method", "to_python3"]
+__all__ = ["BRIDGES", "Bridges", "divide", "index", "method"]
 
 BRIDGES = {
     "collections": "collections.Iterable and other abstract classes, now in collections.abc",
@@ -233,12 +232,12 @@ class Bridges:
 
     def compile(self, data: bytes, path: str) -> types.CodeType:
         """The code of a source file, bridged."""
-        text = _decode(data)
-        tree, error = _parse(text, path)
+        text = decode(data)
+        tree, error = parse(text, path)
         if "python2" in self.names and (tree is None or is_python2(tree)):
             what = "Python 2 syntax" if tree is None else "Python 2 names"
             text = to_python3(text, path)
-            tree, error = _parse(text, path)
+            tree, error = parse(text, path)
             if tree is not None:
                 self.tell("python2", f"{what}, converted", path)
                 tree = _Division().apply(tree)
@@ -251,108 +250,8 @@ class Bridges:
             tree = _Methods().apply(tree)
         _last.append(self)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # as in _parse
+            warnings.simplefilter("ignore", SyntaxWarning)  # as in parse
             return compile(tree, path, "exec", dont_inherit=True)
-
-
-def _decode(data: bytes) -> str:
-    """Source text; what names no encoding and is not UTF-8 is Latin 1, as Python 2 files with a name in them are."""
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return io.TextIOWrapper(io.BytesIO(data), encoding).read()
-    except (SyntaxError, UnicodeDecodeError):
-        return data.decode("latin1").replace("\r\n", "\n")
-
-
-def _parse(text: str, path: str) -> tuple[ast.Module | None, SyntaxError | None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "is" with a literal, invalid escapes: the old code's own
-            return ast.parse(text, path), None
-    except SyntaxError as error:
-        return None, error
-
-
-_PYTHON2_NAMES = {"xrange", "unicode", "raw_input", "basestring", "unichr", "execfile", "long", "reduce", "reload"}
-_PYTHON2_METHODS = {"iteritems", "itervalues", "iterkeys", "has_key"}
-_PYTHON2_MODULES = {"cPickle", "StringIO", "cStringIO", "urllib2", "ConfigParser", "Queue", "__builtin__", "urlparse"}
-
-
-def is_python2(tree: ast.Module) -> bool:
-    """Whether code that parses was written for Python 2: it uses names of Python 2 that nothing in it defines."""
-    guarded = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
-    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            bound.add(node.name)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-    for node in ast.walk(tree):
-        if id(node) in guarded:
-            continue
-        if isinstance(node, ast.Name) and node.id in _PYTHON2_NAMES - bound:
-            return True
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PYTHON2_METHODS:
-            return not isinstance(node.func.value, ast.Name) or node.func.value.id != "six"
-        if _takes_a_list(node):
-            return True
-        if isinstance(node, ast.Import) and any(alias.name in _PYTHON2_MODULES for alias in node.names):
-            return True
-        if isinstance(node, ast.ImportFrom) and node.module in _PYTHON2_MODULES:
-            return True
-    return False
-
-
-def _takes_a_list(node: ast.AST) -> bool:
-    """Whether it indexes, or takes the length of, what was a list: ``d.keys()[0]``, ``len(map(f, x))``."""
-    if isinstance(node, ast.Subscript):
-        inner: Any = node.value
-        lists = {"map", "filter", "zip"}
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args:
-        inner, lists = node.args[0], {"map", "filter", "zip"}
-    else:
-        return False
-    if not isinstance(inner, ast.Call):
-        return False
-    if isinstance(inner.func, ast.Name):
-        return inner.func.id in lists
-    views = {"keys", "values", "items"} if isinstance(node, ast.Subscript) else set()
-    return isinstance(inner.func, ast.Attribute) and inner.func.attr in views and not inner.args
-
-
-def to_python3(text: str, path: str) -> str:
-    """Python 2 source as Python 3 source, by 2to3; a DeconvLegacyError where it cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            from fissix import refactor  # the maintained fork, where it is installed
-
-            package = "fissix.fixes"
-        except ImportError:
-            try:
-                from lib2to3 import refactor
-
-                package = "lib2to3.fixes"
-            except ImportError:
-                what = f"{path} is Python 2: to convert it, Python 3.13"
-                raise MissingExtraError("fissix", "python2", what) from None
-    tool = refactor.RefactoringTool(refactor.get_fixers_from_package(package))
-    tool.log_error = _fail(path)
-    try:
-        return str(tool.refactor_string(text.expandtabs(8) + "\n", path))
-    except DeconvLegacyError:
-        raise
-    except Exception as error:  # lib2to3's ParseError and TokenError share no base
-        raise DeconvLegacyError(f"{path} is neither Python 3 nor Python 2: {error}") from None
-
-
-def _fail(path: str) -> Callable[..., None]:
-    def log_error(message: str, *args: Any, **kwargs: Any) -> None:
-        raise DeconvLegacyError(f"{path} is neither Python 3 nor Python 2: {message % args}")
-
-    return log_error
 
 
 def divide(a: Any, b: Any) -> Any:

@@ -13,8 +13,8 @@ import types
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from deconv_legacy.theano import _modules, _table
-from deconv_legacy.theano.drift import is_python2, to_python3
+from deconv_legacy.theano import _lookup, _modules, _table
+from deconv_legacy.theano._python2 import is_python2, to_python3
 
 __all__ = ["Note", "Ported", "port_source"]
 
@@ -62,9 +62,9 @@ class Ported:
 def _module_now(module: str) -> str:
     """The module that stands for one of Theano's in new code: Aesara's of the same place, or its first source."""
     twin = module.replace("theano", "aesara", 1)
-    if _table.is_there(twin):
+    if _lookup.is_there(twin):
         return twin
-    sources = _table.sources(module)
+    sources = _lookup.sources(module)
     return next((source for source in sources if source.startswith("aesara.")), sources[0] if sources else "aesara")
 
 
@@ -75,24 +75,24 @@ class _Place(NamedTuple):
     name: str
 
 
-def _place_of(home: _table.Home, *preferred: str) -> _Place:
+def _place_of(home: _lookup.Home, *preferred: str) -> _Place:
     """Where new code should take an object from; the preferred modules are asked first."""
     assert home.name is not None
     value = _modules.load(home)
     module, name = home.module, home.name
     if module == "deconv_legacy.theano.old.tensor" and name in _PLAIN_TENSOR:
         module, name = "aesara.tensor", _PLAIN_TENSOR[name]
-        value = _modules.load(_table.Home(module, name))
+        value = _modules.load(_lookup.Home(module, name))
     if module in _PLAIN:
         plain = _Place(_PLAIN[module], _RENAMED.get(name, name))
-        if _table.holds(*plain):
+        if _lookup.holds(*plain):
             module, name = plain
-            value = _modules.load(_table.Home(module, name))
+            value = _modules.load(_lookup.Home(module, name))
     defined = str(getattr(value, "__module__", ""))
     if defined.startswith("deconv_legacy"):
-        return _Place(defined if _table.holds(defined, name) else module, name)
+        return _Place(defined if _lookup.holds(defined, name) else module, name)
     for front in (*preferred, *_FRONTS):
-        public = _modules.load(_table.Home(front, None))
+        public = _modules.load(_lookup.Home(front, None))
         for candidate in (name, *(other for other in dir(public) if not other.startswith("_"))):
             if _defines(public, candidate) and getattr(public, candidate) is value:
                 return _Place(front, candidate)
@@ -145,7 +145,7 @@ class _Porter(ast.NodeVisitor):
                 parts.append(ast.unparse(ast.Import([alias])).removeprefix("import "))
                 continue
             if alias.name not in _table.SOURCES:
-                self.note(node, _table.explain(*alias.name.rpartition(".")[::2]))
+                self.note(node, _lookup.explain(*alias.name.rpartition(".")[::2]))
                 parts.append(ast.unparse(ast.Import([alias])).removeprefix("import "))
                 continue
             now = _module_now(alias.name)
@@ -172,9 +172,9 @@ class _Porter(ast.NodeVisitor):
                     node, f"from {module} import *: which names are used cannot be seen; name them, then port again"
                 )
                 return
-            home = _table.find(module, alias.name)
+            home = _lookup.find(module, alias.name)
             if home is None:
-                self.note(node, _table.explain(module, alias.name))
+                self.note(node, _lookup.explain(module, alias.name))
                 return
             local = alias.asname or alias.name
             if home.name is None:  # a module
@@ -239,9 +239,9 @@ class _Porter(ast.NodeVisitor):
                 self.note(node, "change_flags: write __ for the dot in the names of flags")
                 self.needed.add("aesara")
                 return
-            home = _table.find(module, rest[0])
+            home = _lookup.find(module, rest[0])
             if home is None:
-                self.note(node, _table.explain(module, rest[0]))
+                self.note(node, _lookup.explain(module, rest[0]))
                 return
             rest = rest[1:]
             if home.name is None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deconv_legacy.theano import _table
+from deconv_legacy.theano import _lookup, _table
 
 PAGE = Path(__file__).parents[2] / "docs" / "compat-theano.md"
 MARK = "<!-- The rest of this page is written by tests/theano/compat_page.py. -->\n"
@@ -15,7 +15,7 @@ def _shown(home):
 
 def table():
     """For each module its sources, its names by how they are served, and those that are not."""
-    known = _table.known_names()
+    known = _lookup.known_names()
     served = total = 0
     parts = []
     for module in sorted({*_table.SOURCES, *known}):
@@ -24,14 +24,14 @@ def table():
         if module not in _table.SOURCES:
             parts.append(f"### {module}\n\nNot served: `import` raises ModuleNotFoundError.\n")
             continue
-        homes = {name: _table.find(module, name) for name in sorted({*names, *_own(module)})}
+        homes = {name: _lookup.find(module, name) for name in sorted({*names, *_own(module)})}
         groups: dict[str, list[str]] = {}
         for name, home in homes.items():
             if home is None or home.name is None:
                 continue
             served += name in known.get(module, {})
             same = home.name == name
-            groups.setdefault(_shown(_table.Home(home.module, None)), []).append(
+            groups.setdefault(_shown(_lookup.Home(home.module, None)), []).append(
                 f"`{name}`" if same else f"`{name}` (`{_shown(home).rpartition('.')[2]}`)"
             )
         parts.append(f"### {module}\n")
@@ -49,7 +49,7 @@ def table():
 
 def _own(module):
     """Names of older versions, which our module for this one adds."""
-    return [name for name in _table.served_names(module) if f"{module}.{name}" not in _table.SOURCES]
+    return [name for name in _lookup.served_names(module) if f"{module}.{name}" not in _table.SOURCES]
 
 
 def page():

@@ -10,6 +10,7 @@ import pytest
 
 from deconv_legacy.errors import DeconvLegacyError
 from deconv_legacy.theano import drift
+from deconv_legacy.theano._python2 import is_python2, to_python3
 
 SCRIPT = """\
 # -*- coding: latin-1 -*-
@@ -114,12 +115,12 @@ def test_division_of_python_2():
     ],
 )
 def test_what_counts_as_python_2(source, old):
-    assert drift.is_python2(ast.parse(source)) is old
+    assert is_python2(ast.parse(source)) is old
 
 
 def test_what_is_no_python_at_all():
     with pytest.raises(DeconvLegacyError, match="neither Python 3 nor Python 2"):
-        drift.to_python3("if if", "x.py")
+        to_python3("if if", "x.py")
 
 
 def test_old_habits_of_syntax_give_no_warnings():
@@ -299,5 +300,5 @@ def test_pickles_of_python_2(tmp_path):
 
 @pytest.mark.parametrize("source", ["d.keys()[0]", "zip(a, b)[1]", "len(map(f, x))", "d.items()[-1][0]"])
 def test_lists_that_became_views_are_python_2(source):
-    assert drift.is_python2(ast.parse(source))
-    assert not drift.is_python2(ast.parse("list(d.keys())[0]; d.pop(0)[0]; len(list(x))"))
+    assert is_python2(ast.parse(source))
+    assert not is_python2(ast.parse("list(d.keys())[0]; d.pop(0)[0]; len(list(x))"))

@@ -53,7 +53,7 @@ def test_the_module_tree(python):
     python("""
         import importlib, types, warnings
         from deconv_legacy import theano as facade
-        from deconv_legacy.theano import _table
+        from deconv_legacy.theano import _lookup, _table
 
         facade.install()
         facade.install()  # harmless
@@ -66,9 +66,9 @@ def test_the_module_tree(python):
         served = 0
         for module in _table.SOURCES:
             loaded = importlib.import_module(module)
-            for name in _table.served_names(module):
+            for name in _lookup.served_names(module):
                 value = getattr(loaded, name)
-                was_module = _table.known_names().get(module, {}).get(name)
+                was_module = _lookup.known_names().get(module, {}).get(name)
                 assert was_module in (None, isinstance(value, types.ModuleType)), (module, name)
                 served += was_module is not None
         assert served > 4300, served
