@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deconv_legacy.cli._common import input_shape
+from deconv_legacy.cli._common import add_forks, input_shape
 from deconv_legacy.errors import MismatchError
 
 __all__ = ["add_net_files", "input_arrays", "is_recording", "load_net", "need_net"]
@@ -30,13 +30,15 @@ def add_net_files(
     name: str = "NET",
     what: str = "NET.prototxt, or FILE.py:NAME, a net or a function that makes one",
 ) -> None:
-    """``args.net`` and ``args.weights``: by position, or as `segment` takes them, with --model and --weights."""
+    """``args.net`` and ``args.weights``, by position, or as `segment` takes them, with --model and --weights; and
+    ``args.forks``."""
     net = parser.add_argument("net", metavar=name, action=_Once, help=what)
     net.required = False  # and not nargs="?", which would be done with once RECORDED.npz has been read
     files = "caffemodel or HDF5 file of a prototxt"
     parser.add_argument("weights", metavar="WEIGHTS", action=_Once, nargs="?", default=argparse.SUPPRESS, help=files)
     parser.add_argument("--model", dest="net", metavar=name, action=_Once, help=f"{name}, if not by position")
     parser.add_argument("--weights", metavar="WEIGHTS", action=_Once, help="WEIGHTS, if not by position")
+    add_forks(parser)
 
 
 def need_net(net: str | None) -> str:
@@ -46,10 +48,12 @@ def need_net(net: str | None) -> str:
     return net
 
 
-def load_net(net: str | None, weights: str | None, backend: str | None) -> Any:
+def load_net(args: argparse.Namespace, *, weights: bool = True, backend: str | None = None) -> Any:
+    """The net of `add_net_files`, with the weights named or with its fillers'."""
     from deconv_legacy.testing import subject_from_file
 
-    return subject_from_file(need_net(net), weights, backend=backend)
+    stored = args.weights if weights else None
+    return subject_from_file(need_net(args.net), stored, backend=backend, allow_unknown=args.forks)
 
 
 def is_recording(path: str) -> bool:

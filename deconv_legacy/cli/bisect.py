@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from deconv_legacy.testing import bisect, read_recording
 
-    subject = load_net(args.net, args.weights, args.backend)
+    subject = load_net(args, backend=args.backend)
     recorded = read_recording(args.recorded, subject.inputs)
     found = bisect(recorded, subject, everything=args.everything, rtol=args.rtol)
     if args.json:

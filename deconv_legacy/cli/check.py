@@ -34,12 +34,12 @@ def run(args: argparse.Namespace) -> int:
 
     options = {"gradients": not args.no_gradients, "backends": args.backend}
     if args.run:
-        options["inputs"] = input_arrays(args.run, load_net(args.net, None, None), 0, 1.0)[0]
+        options["inputs"] = input_arrays(args.run, load_net(args, weights=False), 0, 1.0)[0]
     if args.weights is not None:
-        found = check_files(need_net(args.net), args.weights, **options)
+        found = check_files(need_net(args.net), args.weights, allow_unknown=args.forks, **options)
     else:
         # a prototxt says how its filters are turned, Python does not
-        found = check(load_net(args.net, None, None), **options, both_flips=".py:" in args.net)
+        found = check(load_net(args, weights=False), **options, both_flips=".py:" in args.net)
     if args.json:
         print_json(found.as_dict())
         return int(not found.ok)

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         other = read_recording(args.net)
         recorded = read_recording(args.recorded)
     else:
-        other = load_net(args.net, args.weights, args.backend)
+        other = load_net(args, backend=args.backend)
         recorded = read_recording(args.recorded, other.inputs)
     found = compare(recorded, other, rtol=args.rtol, parts=args.only or PARTS)
     if args.html:

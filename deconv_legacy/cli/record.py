@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from deconv_legacy.testing import FULL_BYTES, record
 
-    subject = load_net(args.net, args.weights, args.backend)
+    subject = load_net(args, backend=args.backend)
     inputs, seeded = input_arrays(args.input, subject, args.seed, args.scale)
     recording = record(
         subject,

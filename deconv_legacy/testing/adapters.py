@@ -35,6 +35,7 @@ def caffe_subject(
     phase: str = "TEST",
     backend: str | None = None,
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    allow_unknown: bool = False,
 ) -> Subject:
     """A Caffe net.
 
@@ -48,13 +49,15 @@ def caffe_subject(
         ``"TEST"`` or ``"TRAIN"``.
     input_shapes
         Of inputs; by default data layers bring 3 channels, or one where a loss compares with them, of any size.
+    allow_unknown
+        Whether a prototxt may have what forks of Caffe added.
 
     Raises
     ------
     FileFormatError, MismatchError, SizeError
     """
     files = {Path(net).name: file_digest(net)} if isinstance(net, (str, Path)) else {}
-    built = free_net(net, phase, input_shapes)
+    built = free_net(net, phase, input_shapes, allow_unknown)
     if weights is not None:
         built.load(weights)
         files[Path(weights).name] = file_digest(weights)
@@ -63,11 +66,16 @@ def caffe_subject(
     return subject
 
 
-def free_net(net: Any, phase: str = "TEST", input_shapes: Mapping[str, Sequence[int | None]] | None = None) -> Any:
+def free_net(
+    net: Any,
+    phase: str = "TEST",
+    input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    allow_unknown: bool = False,
+) -> Any:
     """A `BuiltNet` for images of any size, whose data layers are inputs."""
     path, number = None, {"TRAIN": 0, "TEST": 1}[phase]
     if isinstance(net, (str, Path)):
-        path, net = net, read_net(net)
+        path, net = net, read_net(net, allow_unknown=allow_unknown)
     shapes = {**assumed_inputs(filter_net(net, phase=number)), **(input_shapes or {})}
     return build_net(net, number, path=path, rng=0, input_shapes=shapes)
 
@@ -209,13 +217,15 @@ def subject_of(thing: Any, *, backend: str | None = None) -> Subject:
     )
 
 
-def subject_from_file(path: str | Path, weights: str | Path | None = None, *, backend: str | None = None) -> Subject:
-    """A subject from a prototxt and its weights, or from ``FILE.py:NAME``, a function without arguments that returns
-    a net, or the net itself."""
+def subject_from_file(
+    path: str | Path, weights: str | Path | None = None, *, backend: str | None = None, allow_unknown: bool = False
+) -> Subject:
+    """A subject from a prototxt (of a fork, where `allow_unknown`) and its weights, or from ``FILE.py:NAME``: a net, or
+    a function without arguments that returns one."""
     text = str(path)
     file, _, name = text.rpartition(":")
     if not file.endswith(".py"):
-        return caffe_subject(path, weights, backend=backend)
+        return caffe_subject(path, weights, backend=backend, allow_unknown=allow_unknown)
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -131,12 +131,13 @@ def check(
     return result
 
 
-def check_files(prototxt: str | Path, weights: str | Path, **options: Any) -> Check:
-    """`check` of a Caffe net, and whether its two files belong together; options are those of `check`."""
+def check_files(prototxt: str | Path, weights: str | Path, *, allow_unknown: bool = False, **options: Any) -> Check:
+    """`check` of a Caffe net (of a fork, where `allow_unknown`), and whether its two files belong together; options are
+    those of `check`."""
     from deconv_legacy.caffe import read_layers
 
     stored = read_layers(weights)
-    built = free_net(prototxt)
+    built = free_net(prototxt, allow_unknown=allow_unknown)
     names = list(built.params())
     problems = list(_unmatched(names, [layer.name for layer in stored if layer.blobs]))
     ours = [layer for layer in stored if layer.name in names and layer.blobs]

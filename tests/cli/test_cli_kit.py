@@ -43,6 +43,23 @@ def test_record_compare_and_bisect(golden, tmp_path, capsys):
     assert "cause: crop offset: offset 9 was used, here it is 8\n" in run.out
 
 
+def test_check_of_a_fork(tmp_path, capsys):
+    """DeepLab's and SegNet's layers, in fields that BVLC's Caffe does not know."""
+    (tmp_path / "net.prototxt").write_text("""
+        layer { name: "in" type: "Input" top: "x" input_param { shape { dim: [1, 3, 24, 32] } } }
+        layer { name: "c" type: "Convolution" bottom: "x" top: "c"
+                convolution_param { num_output: 4 kernel_size: 3 hole: 2 weight_filler { type: "xavier" } } }
+        layer { name: "bn" type: "BN" bottom: "c" top: "c" bn_param { scale_filler { value: 2 } shift_filler { } } }
+        layer { name: "p" type: "Pooling" bottom: "c" top: "p" top: "m" pooling_param { kernel_size: 2 stride: 2 } }
+        layer { name: "u" type: "Upsample" bottom: "p" bottom: "m" top: "u" upsample_param { scale: 2 } }
+        layer { name: "i" type: "Interp" bottom: "u" top: "i" interp_param { zoom_factor: 2 } }""")
+    words = ["check", "--model", tmp_path / "net.prototxt", "--backend", "numpy", "--no-gradients"]
+    assert "ConvolutionParameter has no field 'hole'" in Run(capsys, *words).error()
+    run = Run(capsys, *words, "--forks")
+    assert run.status == 0 and "5 of 5 layers tried against the reference, all right; no problem" in run.out
+    assert "bn_param (of a fork; kept)" in run.err
+
+
 def test_nets_by_position_and_by_flag(golden, capsys):
     for words in (
         ("--model", PROTOTXT, "--weights", WEIGHTS, golden),
