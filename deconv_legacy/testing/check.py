@@ -201,7 +201,7 @@ def _parameters(stage: Stage) -> list[Problem]:
         if values.size and not np.isfinite(values).all():
             count = int((~np.isfinite(values)).sum())
             found.append(Problem(stage.name, "NaN", f"{name} has {count} numbers that are NaN or infinite"))
-        elif values.size and values.ndim > 1 and not values.any():
+        elif values.size and values.ndim > 1 and stage.type != "BN" and not values.any():  # BN's shift is 1 x C x 1 x 1
             text = f"{name} is all zero: its output is zero, or its bias alone"
             found.append(Problem(stage.name, "zero weights", text))
         elif values.ndim > 1 and values.shape[0] > 1 and values.size > 4 and np.ptp(values) == 0:

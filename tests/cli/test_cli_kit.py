@@ -43,6 +43,7 @@ def test_record_compare_and_bisect(golden, tmp_path, capsys):
     assert "cause: crop offset: offset 9 was used, here it is 8\n" in run.out
 
 
+@pytest.mark.filterwarnings("default:.*not of BVLC Caffe")
 def test_check_of_a_fork(tmp_path, capsys):
     """DeepLab's and SegNet's layers, in fields that BVLC's Caffe does not know."""
     (tmp_path / "net.prototxt").write_text("""
