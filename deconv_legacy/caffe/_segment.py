@@ -6,7 +6,7 @@ bottoms, so that every blob's diff is at hand, and a layer that is left out stay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,13 +15,14 @@ import numpy as np
 
 from deconv_legacy import engine
 from deconv_legacy.caffe import _state
+from deconv_legacy.caffe.blob import Blob
 from deconv_legacy.caffe.build import Build, make_layer
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import SizeError
 from deconv_legacy.layers import InputLayer
 from deconv_legacy.layers import Layer as GraphLayer
 
-__all__ = ["Gradients", "Node", "Segment", "link", "static_shape"]
+__all__ = ["Gradients", "Node", "Segment", "Segments", "link", "static_shape"]
 
 at = aesara.tensor
 
@@ -218,3 +219,42 @@ class Segment:
         """Set the random streams: the same seeds give the same dropout."""
         for variable, seed in zip(self.random, seeds, strict=True):
             variable.set_value(np.random.default_rng(seed), borrow=True)
+
+
+class Segments(dict[Any, Segment]):
+    """The segments of a net that were run: one for images of all sizes, or one for each size where a layer must know.
+
+    `build` makes the construction that a segment starts with.
+    """
+
+    def __init__(self, nodes: Sequence[Node], build: Callable[[], Build], caffe_cpu_sum: bool):
+        super().__init__()
+        self._nodes, self._build, self._caffe_cpu_sum = nodes, build, caffe_cpu_sum
+
+    def between(self, start: int, end: int, blobs: Mapping[str, Blob]) -> Segment:
+        """That of the net's layers ``start .. end``, for the shapes that blobs have now."""
+        nodes = self._nodes[start : end + 1]
+        outside: dict[str, tuple[int | None, ...]] = {}
+        seen: set[str] = set()
+        for node in nodes:
+            outside.update((name, blobs[name].dims) for name in node.bottoms if name not in seen)
+            seen.update(node.tops)
+        free = {name: _free(shape) for name, shape in outside.items()}
+        for shapes in (free, outside):
+            key = start, end, tuple(shapes.values())
+            if key in self:
+                return self[key]
+            try:
+                segment = Segment(nodes, shapes, self._build(), self._caffe_cpu_sum)
+            except SizeError:
+                if shapes is outside:
+                    raise
+                continue
+            self[key] = segment
+            return segment
+        raise AssertionError
+
+
+def _free(shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    """What compiled code takes for granted of a blob: its channels."""
+    return tuple(n if axis == 1 else None for axis, n in enumerate(shape))

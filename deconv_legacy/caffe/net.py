@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from deconv_legacy.caffe import _batches, _state
 from deconv_legacy.caffe._backward import plan_backward
 from deconv_legacy.caffe._passes import BackwardPass, ForwardPass
-from deconv_legacy.caffe._segment import Node, Segment, link, static_shape
+from deconv_legacy.caffe._segment import Node, Segment, Segments, link, static_shape
 from deconv_legacy.caffe._weights import NetWeights
 from deconv_legacy.caffe.blob import DATA, DIFF, Blob, BlobVec, ParamBlob
 from deconv_legacy.caffe.build import Build, refuse_unknown, top_names
@@ -137,7 +138,8 @@ class Net(NetWeights):
         self._variables: dict[Any, ParamBlob] = {}  # shared variable -> its blob
         self._params: dict[str, list[Any]] = {}  # layer -> shared variables, for builds to come
         self._memory: dict[str, Any] = {}
-        self._segments: dict[Any, Segment] = {}
+        builds = partial(Build, self.phase, {}, False, 0, self._params, self._memory)
+        self._segments = Segments(self._nodes, builds, self._caffe_cpu_sum)
         self._passes: dict[int, ForwardPass] = {}  # by layer: the last forward through it
         self._wanted: tuple[dict[str, None], dict[str, None]] = ({}, {})
         self._callbacks: dict[str, list[Callable[[int], Any]]] = {}
@@ -360,29 +362,7 @@ class Net(NetWeights):
         return taken
 
     def _segment(self, start: int, end: int) -> Segment:
-        nodes = self._nodes[start : end + 1]
-        made = {name for node in nodes for name in node.tops}
-        outside: dict[str, tuple[int | None, ...]] = {}
-        seen: set[str] = set()
-        for node in nodes:
-            outside.update((name, self.blobs[name].dims) for name in node.bottoms if name not in seen)
-            seen.update(node.tops)
-        assert made == seen
-        free = {name: _free(shape) for name, shape in outside.items()}
-        for shapes in (free, outside):
-            key = start, end, tuple(shapes.values())
-            if key in self._segments:
-                return self._segments[key]
-            try:
-                build = Build(self.phase, {}, False, 0, self._params, self._memory)
-                segment = Segment(nodes, shapes, build, self._caffe_cpu_sum)
-            except SizeError:
-                if shapes is outside:
-                    raise
-                continue  # a layer that must know the sizes: one function for each
-            self._segments[key] = segment
-            return segment
-        raise AssertionError
+        return self._segments.between(start, end, self.blobs)
 
     # Backward
 
@@ -517,8 +497,3 @@ def _naming(node: Node) -> Iterator[None]:
         if node.type == "Python" or error.where != "Blob":
             raise
         raise error.at(f"{node.name} ({node.type})") from None
-
-
-def _free(shape: Sequence[int | None]) -> tuple[int | None, ...]:
-    """What compiled code takes for granted of a blob: its channels."""
-    return tuple(n if axis == 1 else None for axis, n in enumerate(shape))
