@@ -18,7 +18,6 @@ PYTHON = aesara.compile.mode.Mode(linker="py", optimizer=None)
 C = aesara.compile.mode.Mode(linker="cvm", optimizer=None)
 HAVE_JAX = importlib.util.find_spec("jax") is not None
 BACKENDS = ["python", *(["c"] if have_compiler() else []), *(["jax"] if HAVE_JAX else [])]
-TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
 def tensors(*arrays):
@@ -41,13 +40,6 @@ def run(backend, build, *arrays):
 
 def gradient(output, variable, output_gradient):
     return aesara.grad(None, variable, known_grads={output: output_gradient}, disconnected_inputs="ignore")
-
-
-def close(actual, expected, dtype="float64"):
-    expected = np.asarray(expected)
-    assert actual.shape == expected.shape
-    scale = np.abs(expected[np.isfinite(expected)]).max(initial=1e-30)
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
 
 
 def caffe_case(name):

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from engine_helpers import BACKENDS, PYTHON, aesara, at, caffe_case, close, gradient, run
+from agreement import assert_close
+from engine_helpers import BACKENDS, PYTHON, aesara, at, caffe_case, gradient, run
 
 from deconv_legacy import reference
 from deconv_legacy.engine.lrn import LRNGradient, lrn_across, lrn_within
@@ -29,8 +30,8 @@ def test_across(numbers, dtype, backend):
 
     y, gx = run(backend, build, x, g)
     assert y.dtype == gx.dtype == dtype
-    close(y, reference.lrn_across(x, *numbers), dtype)
-    close(gx, reference.lrn_across_grad(x, g, *numbers), dtype)
+    assert_close(y, reference.lrn_across(x, *numbers), dtype)
+    assert_close(gx, reference.lrn_across_grad(x, g, *numbers), dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -43,8 +44,8 @@ def test_within(dtype):
 
     y, gx = run("python", build, x, g)
     assert y.dtype == gx.dtype == dtype
-    close(y, reference.lrn_within(x, 3, 2.0, 0.6), dtype)
-    close(gx, reference.lrn_within_grad(x, g, 3, 2.0, 0.6), dtype)
+    assert_close(y, reference.lrn_within(x, 3, 2.0, 0.6), dtype)
+    assert_close(gx, reference.lrn_within_grad(x, g, 3, 2.0, 0.6), dtype)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -56,8 +57,8 @@ def test_real_caffe(backend):
         return [y, gradient(y, x, g)]
 
     y, gx = run(backend, build, values["in/data"], values["top_diff/out"])
-    close(y, values["out/out"], "float32")
-    close(gx, values["in_diff/data"], "float32")
+    assert_close(y, values["out/out"], "float32")
+    assert_close(gx, values["in_diff/data"], "float32")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -71,7 +72,7 @@ def test_other_ranks_views_and_empty_batches(backend):
     values = run(backend, build, x)
     inputs = (x.transpose(1, 3, 0, 2)[:, :, ::-1], x[:, :, 0, 0], x[:, :, None], x[:0], x[:, :, :0])
     for value, array in zip(values, inputs, strict=True):
-        close(value, reference.lrn_across(array, 3))
+        assert_close(value, reference.lrn_across(array, 3))
 
 
 def test_first_and_second_derivatives_are_slopes():

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from engine_helpers import BACKENDS, C, aesara, at, caffe_case, close, gradient, run
+from agreement import assert_close
+from engine_helpers import BACKENDS, C, aesara, at, caffe_case, gradient, run
 
 from deconv_legacy import reference
 from deconv_legacy.engine import pooling
@@ -61,11 +62,11 @@ def test_caffe(sizes, kernel, stride, pad, rounding, dtype, backend):
     values = run(backend, build, x, g)
     assert [v.dtype for v in values] == [dtype] * 3 + ["int64"] + [dtype] * 2
     np.testing.assert_array_equal(values[0], y)
-    close(values[1], reference.max_pool_grad(mask, g, sizes), dtype)
+    assert_close(values[1], reference.max_pool_grad(mask, g, sizes), dtype)
     np.testing.assert_array_equal(values[2], y)
     np.testing.assert_array_equal(values[3], mask)
-    close(values[4], reference.caffe_ave_pool(x, *arguments, mode), dtype)
-    close(values[5], reference.caffe_ave_pool_grad(g, sizes, *arguments, mode), dtype)
+    assert_close(values[4], reference.caffe_ave_pool(x, *arguments, mode), dtype)
+    assert_close(values[5], reference.caffe_ave_pool_grad(g, sizes, *arguments, mode), dtype)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -83,8 +84,8 @@ def test_theano(sizes, kernel, stride, pad, ignore_border, backend):
 
     values = run(backend, build, x, g)
     for mode, y, gx in zip(("max", *divisors), values[::2], values[1::2], strict=True):
-        close(y, reference.theano_pool(x, *arguments, mode))
-        close(gx, reference.theano_pool_grad(x, g, *arguments, mode))
+        assert_close(y, reference.theano_pool(x, *arguments, mode))
+        assert_close(gx, reference.theano_pool_grad(x, g, *arguments, mode))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -101,9 +102,9 @@ def test_tensorflow(sizes, kernel, stride, padding, backend):
 
     values = run(backend, build, x, g)
     np.testing.assert_array_equal(values[0], y)
-    close(values[1], reference.max_pool_grad(mask, g, sizes))
-    close(values[2], reference.tf_avg_pool(x, kernel, stride, padding))
-    close(values[3], reference.tf_avg_pool_grad(g, sizes, kernel, stride, padding))
+    assert_close(values[1], reference.max_pool_grad(mask, g, sizes))
+    assert_close(values[2], reference.tf_avg_pool(x, kernel, stride, padding))
+    assert_close(values[3], reference.tf_avg_pool_grad(g, sizes, kernel, stride, padding))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -141,8 +142,8 @@ def test_the_gradient_of_an_average_is_its_transpose_twice(divisor):
     y, gx, of_v, tangent, doubled = run(BACKENDS[-1], build, x, v, g)
     np.testing.assert_allclose((gx * x).sum(), (g * y).sum())
     np.testing.assert_allclose((gx * v).sum(), (g * of_v).sum())
-    close(tangent, of_v)
-    close(doubled, 2 * gx)
+    assert_close(tangent, of_v)
+    assert_close(doubled, 2 * gx)
 
 
 @pytest.mark.parametrize("ties", ["first", "all"])
@@ -167,8 +168,8 @@ def test_real_caffe(name, pool, backend):
         return [y, gradient(y, x, g)]
 
     y, gx = run(backend, build, arrays["in/data"], arrays["top_diff/out"])
-    close(y, arrays["out/out"], "float32")
-    close(gx, arrays["in_diff/data"], "float32")
+    assert_close(y, arrays["out/out"], "float32")
+    assert_close(gx, arrays["in_diff/data"], "float32")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -223,7 +224,7 @@ def test_whole_image_views_and_empty_batches(backend):
 
     highest, average, view, pooled, g, empty, none = run(backend, build, x)
     np.testing.assert_array_equal(highest, x.max(axis=(2, 3), keepdims=True))
-    close(average, x.mean(axis=(2, 3), keepdims=True))
+    assert_close(average, x.mean(axis=(2, 3), keepdims=True))
     expected, mask = reference.caffe_max_pool(view, (2, 3), (2, 3))
     np.testing.assert_array_equal(pooled, expected)
     np.testing.assert_array_equal(g, reference.max_pool_grad(mask, 2 * expected, view.shape[2:]))

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from engine_helpers import BACKENDS, aesara, at, close, gradient, run
+from agreement import assert_close
+from engine_helpers import BACKENDS, aesara, at, gradient, run
 
 from deconv_legacy import reference
 from deconv_legacy.engine import resize
@@ -25,8 +26,8 @@ def test_linear(sizes, out, backend):
 
     values = run(backend, build, x, g)
     for coordinates, y, gx in zip(COORDINATES, values[::2], values[1::2], strict=True):
-        close(y, reference.linear_resize(x, out, coordinates))
-        close(gx, reference.linear_resize_grad(g, sizes, coordinates))
+        assert_close(y, reference.linear_resize(x, out, coordinates))
+        assert_close(gx, reference.linear_resize_grad(g, sizes, coordinates))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -62,7 +63,7 @@ def test_float32_views_symbolic_sizes_and_empty_batches(backend):
     size = np.array([9, 4])
     y, empty, nearest, repeated = run(backend, build, x, size)
     assert y.dtype == "float32"
-    close(y, reference.linear_resize(x.transpose(2, 1, 0, 3)[:, :, ::-1], size, "align_corners"), "float32")
+    assert_close(y, reference.linear_resize(x.transpose(2, 1, 0, 3)[:, :, ::-1], size, "align_corners"), "float32")
     assert empty.shape == (0, 3, 9, 7)
     np.testing.assert_array_equal(nearest, repeated)
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from engine_helpers import BACKENDS, PYTHON, aesara, at, caffe_case, close, gradient, run
+from agreement import assert_close
+from engine_helpers import BACKENDS, PYTHON, aesara, at, caffe_case, gradient, run
 
 from deconv_legacy import reference
 from deconv_legacy.engine.softmax import (
@@ -46,8 +47,8 @@ def test_softmax(axis, backend):
         return [y, gradient(y, x, g)]
 
     y, gx = run(backend, build, x, g)
-    close(y, reference.softmax(x, axis))
-    close(gx, reference.softmax_grad(x, g, axis))
+    assert_close(y, reference.softmax(x, axis))
+    assert_close(gx, reference.softmax_grad(x, g, axis))
     with pytest.raises(SizeError, match="axis 3 of scores of 3 axes"):
         softmax(at.tensor3(), 3)
 
@@ -61,8 +62,8 @@ def test_loss(normalization, dtype, backend):
     loss, g = run(backend, losses(**kwargs), scores, labels[:, None])
     kwargs["normalization"] = normalization.upper()
     assert loss.dtype == g.dtype == dtype and loss.shape == ()
-    close(loss, reference.softmax_loss(scores, labels, **kwargs), dtype)
-    close(g, reference.softmax_loss_grad(scores, labels, loss_weight=2.5, **kwargs), dtype)
+    assert_close(loss, reference.softmax_loss(scores, labels, **kwargs), dtype)
+    assert_close(g, reference.softmax_loss_grad(scores, labels, loss_weight=2.5, **kwargs), dtype)
     assert not np.moveaxis(g, 1, -1)[labels == IGNORED].any()
 
 
@@ -74,8 +75,8 @@ def test_any_axis(axis, shape, backend):
         build = losses(axis=axis - len(shape), ignore_label=IGNORED, normalization=normalization)
         loss, g = run(backend, build, scores, labels)
         arguments = (scores, labels, IGNORED, normalization.upper(), axis)
-        close(loss, reference.softmax_loss(*arguments))
-        close(g, reference.softmax_loss_grad(*arguments, loss_weight=2.5))
+        assert_close(loss, reference.softmax_loss(*arguments))
+        assert_close(g, reference.softmax_loss_grad(*arguments, loss_weight=2.5))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -90,8 +91,8 @@ def test_real_caffe(name, normalization, backend):
         return [loss, aesara.grad(loss, scores)]
 
     loss, g = run(backend, build, arrays["in/data"], arrays["in/label"])
-    close(loss, arrays["out/loss"], "float32")
-    close(g, arrays["in_diff/data"], "float32")
+    assert_close(loss, arrays["out/loss"], "float32")
+    assert_close(g, arrays["in_diff/data"], "float32")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -103,8 +104,8 @@ def test_real_caffe_softmax(backend):
         return [y, gradient(y, x, g)]
 
     y, gx = run(backend, build, arrays["in/data"], arrays["top_diff/out"])
-    close(y, arrays["out/out"], "float32")
-    close(gx, arrays["in_diff/data"], "float32")
+    assert_close(y, arrays["out/out"], "float32")
+    assert_close(gx, arrays["in_diff/data"], "float32")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -129,7 +130,7 @@ def test_caffe_cpu_sum_of_random_scores(backend):
     loss, g = run(backend, build, scores, labels)
     expected = reference.softmax_loss(scores, labels, IGNORED, "FULL", caffe_cpu_sum=True)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
-    close(g, reference.softmax_loss_grad(scores, labels, IGNORED, "FULL", loss_weight=2.5), "float32")
+    assert_close(g, reference.softmax_loss_grad(scores, labels, IGNORED, "FULL", loss_weight=2.5), "float32")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -163,7 +164,7 @@ def test_views(backend):
         return softmax_loss(scores.transpose(0, 3, 2, 1), labels.transpose(0, 2, 1)[:, ::-1], ignore_label=4)
 
     loss = run(backend, build, scores, labels.transpose(0, 2, 1)[:, :, ::-1])
-    close(loss, reference.softmax_loss(scores.transpose(0, 3, 2, 1), labels, 4))
+    assert_close(loss, reference.softmax_loss(scores.transpose(0, 3, 2, 1), labels, 4))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -227,8 +228,8 @@ def test_sigmoid_cross_entropy(normalization):
             return [loss, aesara.grad(loss, x)]
 
         loss, g = run("python", build, x, targets)
-        close(loss, reference.sigmoid_cross_entropy_loss(x, targets, ignored, normalization.upper()))
-        close(g, reference.sigmoid_cross_entropy_loss_grad(x, targets, ignored, normalization.upper()))
+        assert_close(loss, reference.sigmoid_cross_entropy_loss(x, targets, ignored, normalization.upper()))
+        assert_close(g, reference.sigmoid_cross_entropy_loss_grad(x, targets, ignored, normalization.upper()))
 
 
 def test_sigmoid_cross_entropy_of_sure_scores_is_not_lost_in_rounding():

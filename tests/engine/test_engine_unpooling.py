@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from engine_helpers import BACKENDS, aesara, at, close, gradient, run
+from agreement import assert_close
+from engine_helpers import BACKENDS, aesara, at, gradient, run
 
 from deconv_legacy import reference
 from deconv_legacy.engine.pooling import average_pool, max_pool_with_mask
@@ -36,10 +37,10 @@ def test_unpool(sizes, places, dtype, mask_dtype, backend):
 
     y, gx, back, tangent = run(backend, build, x, mask.astype(mask_dtype), g)
     assert y.dtype == gx.dtype == dtype
-    close(y, reference.unpool(x, mask, sizes), dtype)
-    close(gx, reference.unpool_grad(mask, g), dtype)
-    close(back, scatter_add(mask, x, sizes), dtype)
-    close(tangent, reference.unpool(gx, mask, sizes), dtype)
+    assert_close(y, reference.unpool(x, mask, sizes), dtype)
+    assert_close(gx, reference.unpool_grad(mask, g), dtype)
+    assert_close(back, scatter_add(mask, x, sizes), dtype)
+    assert_close(tangent, reference.unpool(gx, mask, sizes), dtype)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -67,7 +68,7 @@ def test_views_and_empty_batches(backend):
         return [unpool(*turned, [4, 5]), unpool(x[:0], mask[:0], [4, 5])]
 
     y, empty = run(backend, build, x, mask)
-    close(y, reference.unpool(x.transpose(1, 0, 3, 2)[::-1], mask.transpose(1, 0, 3, 2)[::-1], (4, 5)))
+    assert_close(y, reference.unpool(x.transpose(1, 0, 3, 2)[::-1], mask.transpose(1, 0, 3, 2)[::-1], (4, 5)))
     assert empty.shape == (0, 3, 4, 5)
 
 
@@ -115,7 +116,7 @@ def test_repeat_and_zero_insert(sizes, rate, backend):
     many, g_many, sparse, g_sparse, again = run(backend, build, x, g)
     np.testing.assert_array_equal(many, reference.repeat(x, rate))
     np.testing.assert_array_equal(sparse, reference.zero_insert(x, rate))
-    close(again, x)
+    assert_close(again, x)
     rates = np.broadcast_to(rate, len(sizes))
     np.testing.assert_allclose(g_many, reference.caffe_ave_pool(g, tuple(rates), tuple(rates)) * np.prod(rates))
     np.testing.assert_array_equal(g_sparse, g[(..., *(slice(None, None, r) for r in rates))])

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from agreement import assert_close
 from engine_helpers import HAVE_JAX, aesara, at
 
 import deconv_legacy
@@ -53,9 +54,9 @@ def test_as_jax_with_jit_and_grad():
     assert sorted(values) == ["b", "v", "w"] and all(isinstance(value, jax.Array) for value in values.values())
     got, gradients = jax.jit(jax.value_and_grad(function))(values, X, LABELS)
     expected = compile([x, labels], [loss, *aesara.grad(loss, params)], backend="numpy")(X, LABELS)
-    np.testing.assert_allclose(got, expected[0], rtol=1e-6)
+    assert_close(got, expected[0], "float32")
     for name, wanted in zip("wbv", expected[1:], strict=True):
-        np.testing.assert_allclose(gradients[name], wanted, rtol=0, atol=2e-6 * abs(wanted).max())
+        assert_close(gradients[name], wanted, "float32")
     # a new size is traced anew
     assert jax.jit(function)(values, X[:1, :, :6], LABELS[:1, :6]).shape == ()
 
@@ -92,7 +93,7 @@ def test_as_jax_of_ties_and_zeros():
         expected = compile([x], aesara.grad(cost, x), backend="numpy")(image)
         function, _ = as_jax([x], cost)
         got = jax.grad(function, 1)({}, image)
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+        assert_close(got, expected, "float32")
 
 
 def test_as_jax_without_64_bits_says_so():
@@ -105,7 +106,7 @@ def test_as_jax_without_64_bits_says_so():
     with with_64_bits():
         got = jax.jit(function)(values, X.astype("float64"), LABELS)
         assert got.dtype == "float64"
-    np.testing.assert_allclose(got, compile([x, labels], loss, backend="numpy")(X, LABELS), rtol=1e-12)
+    assert_close(got, compile([x, labels], loss, backend="numpy")(X, LABELS))
     assert not jax.config.jax_enable_x64
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from agreement import assert_close
 
 from deconv_legacy import geometry
 from deconv_legacy.engine import aesara
@@ -43,7 +44,7 @@ def test_forward_by_loops_and_gradients_as_transposes(options):
     x, w, g = arrays(*options[:4])
     arguments = (2, *options)
     y = by_loops(x, w, *options)
-    np.testing.assert_allclose(UnsharedConv(*arguments)(x, w).eval(), y, atol=1e-12)
+    assert_close(UnsharedConv(*arguments)(x, w).eval(), y)
     back = UnsharedConvInputGradient(*arguments)(w, g, x.shape[2:]).eval()
     filters = UnsharedConvWeightGradient(*arguments)(x, g, w.shape[4:]).eval()
     assert back.shape == x.shape and filters.shape == w.shape
@@ -62,7 +63,7 @@ def test_aesaras_abstract_convolution_and_its_gradients_become_these_ops():
     kinds = {type(node.op) for node in function.maker.fgraph.apply_nodes}
     assert {UnsharedConv, UnsharedConvInputGradient, UnsharedConvWeightGradient} <= kinds
     value, dx, dw = function(x, w)
-    np.testing.assert_allclose(value, by_loops(x, w, *OPTIONS["all"]), atol=1e-12)
+    assert_close(value, by_loops(x, w, *OPTIONS["all"]))
     np.testing.assert_allclose([(dx * x).sum(), (dw * w).sum()], (value * g).sum(), rtol=1e-12)
 
 

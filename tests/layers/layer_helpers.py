@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 
-import numpy as np
-
 from deconv_legacy import engine
 from deconv_legacy.engine import aesara
 from deconv_legacy.layers import InputLayer
@@ -13,7 +11,6 @@ from deconv_legacy.layers import InputLayer
 at = aesara.tensor
 HAVE_JAX = importlib.util.find_spec("jax") is not None
 BACKENDS = ["numpy", *(["c"] if engine.have_compiler() else []), *(["jax"] if HAVE_JAX else [])]
-TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
 
 
 def inputs_for(arrays):
@@ -35,12 +32,3 @@ def value_and_gradients(layer, inputs, g, backend):
     wanted = [i.output for i in inputs] + layer.trainable_params
     results = [layer.output, *gradients(layer.output, wanted, weight)]
     return engine.compile([*(i.output for i in inputs), weight], results, backend=backend)
-
-
-def assert_close(actual, expected, dtype, factor=1.0):
-    """Within the tolerance of the dtype, relative to the largest number."""
-    expected = np.asarray(expected)
-    assert actual.shape == expected.shape
-    assert actual.dtype == dtype
-    atol = factor * TOLERANCE[dtype] * np.abs(expected).max(initial=0)
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)

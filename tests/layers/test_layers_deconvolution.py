@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layer_helpers import BACKENDS, at, gradients
@@ -98,7 +99,7 @@ def test_one_function_for_images_of_every_size(backend):
         value = np.random.default_rng(1).standard_normal((batch, 3, *n))
         size = [2 * (n[0] - 1) + 4 - 2, 3 * (n[1] - 1) + 3]
         expected = reference.conv_input_grad(w, value, size, (2, 3), (1, 0), flip=True)
-        np.testing.assert_allclose(function(value), expected, rtol=0, atol=1e-12 * abs(expected).max())
+        assert_close(function(value), expected)
 
 
 @pytest.mark.parametrize("mode", ["valid", "half", "full", "same", "same_lower", (1, 0), ((0, 1), (1, 2))])
@@ -205,7 +206,7 @@ def test_the_beginning_of_a_larger_output_is_the_smaller_one_and_the_rest_zeros(
     y = engine.compile([x.output], layer.output, backend="numpy")(value)
     expected = np.zeros((1, 2, 8, 7, 5))
     expected[:, :, :5, :5, :5] = np.einsum("nc...,cm...->nm...", value, w)
-    np.testing.assert_allclose(y, expected, atol=1e-14)
+    assert_close(y, expected)
 
 
 def encoder(x, kernel, stride, padding, steps):
@@ -345,7 +346,7 @@ def test_mixed_dtypes_meet_in_float64(of_input, of_filters, backend):
     )
     assert y.dtype == "float64" and gradient.dtype == of_filters
     expected = reference.conv_input_grad(w, value, (6, 9), 2)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * abs(expected).max())
+    assert_close(y, expected)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -370,10 +371,10 @@ def test_upscore_starts_as_interpolation():
         assert layer.frozen and layer.trainable_params == [] and layer.b is None
         assert layer.filter_shape == ((3, 1, 8, 8) if grouped else (3, 3, 8, 8))
         values[grouped] = engine.compile([x.output], layer.output, backend="numpy")(data)
-    np.testing.assert_allclose(values[False], values[True], atol=1e-14)
+    assert_close(values[False], values[True])
     assert values[True].shape == (1, 3, 24, 28)
     wanted = reference.linear_resize(data, (20, 24))
-    np.testing.assert_allclose(values[True][:, :, 4:-4, 4:-4], wanted[:, :, 2:-2, 2:-2], atol=1e-12)
+    assert_close(values[True][:, :, 4:-4, 4:-4], wanted[:, :, 2:-2, 2:-2])
 
 
 def test_coordinates_of_layers_are_those_of_geometry():
@@ -425,4 +426,4 @@ def test_random_configurations(backend, configuration):
     y = engine.compile([data.output], layer.output, backend=backend)(x)
     expected = reference.conv_input_grad(w, x, size, pads=pads, flip=flip, **rule)
     assert y.shape == (batch, outputs * groups, *size)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * abs(expected).max(initial=0))
+    assert_close(y, expected)

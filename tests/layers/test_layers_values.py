@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_helpers import BACKENDS, assert_close, inputs_for, value_and_gradients
+from agreement import assert_close
+from layer_helpers import BACKENDS, inputs_for, value_and_gradients
 
 from deconv_legacy import engine, geometry
 from deconv_legacy import reference as ref
@@ -300,8 +301,7 @@ def test_value_and_gradients(name, dtype, backend):
     expected = list(case.expected(*(a.astype("float64") for a in [*x, *p, g])))
     assert len(results) == len(expected) == 1 + len(x) + len(p)
     for result, wanted in zip(results, expected, strict=True):
-        # rounding of some hundred terms, in batch norm of differences
-        assert_close(result, wanted, dtype, factor=5 if "norm" in name or "lrn" in name else 1)
+        assert_close(result, wanted, dtype)
     known = [n for n, m in zip(layer.output_shape, results[0].shape, strict=True) if n not in (None, m)]
     assert not known, (layer.output_shape, results[0].shape)
 

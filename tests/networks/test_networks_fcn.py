@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.signal
+from agreement import assert_close
 
 from deconv_legacy import engine, reference
 from deconv_legacy.caffe import read_weights
@@ -172,7 +173,7 @@ def test_values(build, by_hand, keywords):
     expected = by_hand(image, net.weights(), NARROW)
     for backend in BACKENDS:
         score = net.function(backend=backend)(image)
-        np.testing.assert_allclose(score, expected, rtol=0, atol=1e-12 * abs(expected).max())
+        assert_close(score, expected)
 
 
 def test_values_of_alexnet():
@@ -181,7 +182,7 @@ def test_values_of_alexnet():
     expected = alexnet_by_hand(image, net.weights())
     score = net.function()(image)
     assert score.shape == (1, 5, 9, 40)
-    np.testing.assert_allclose(score, expected, rtol=0, atol=1e-12 * abs(expected).max())
+    assert_close(score, expected)
 
 
 @pytest.mark.parametrize(("build", "name"), [(fcn8s, "fcn8s"), (fcn32s, "fcn32s")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from agreement import assert_close
 
 from deconv_legacy import engine
 from deconv_legacy.engine import aesara
@@ -120,8 +121,7 @@ def test_rule(name, dtype):
         rate.set_value(value)
         step()
         for p, w in zip(params, wanted, strict=True):
-            assert p.get_value().dtype == dtype
-            np.testing.assert_allclose(p.get_value(), w, rtol=0, atol=1e-13 if dtype == "float64" else 2e-6)
+            assert_close(p.get_value(), w, dtype)
 
 
 @pytest.mark.parametrize("name", RULES)
