@@ -26,6 +26,7 @@ _basic = aesara.tensor.rewriting.basic
 
 _FEW = 8
 _SIMPLE = (aesara.scalar.Add, aesara.scalar.Sub, aesara.scalar.Mul, aesara.scalar.Cast)
+_OPERANDS = 31  # what NumPy 1 can make a ufunc of; fused arithmetic of a scan's sizes may have more
 _shape: Any = importlib.import_module("aesara.tensor.shape")  # the attribute of that name is a function
 _VIEWS = (
     *(_shape.Shape, _shape.Shape_i, _shape.Reshape, _shape.SpecifyShape),
@@ -58,6 +59,8 @@ def _in_python(node: Any) -> Any:
         return None
     integers = all(_few_integers(variable) for variable in (*node.inputs, *node.outputs))
     if not integers and not isinstance(op, _VIEWS) and not _plain_numbers(node):
+        return None
+    if len(node.inputs) + len(node.outputs) > _OPERANDS:
         return None
     same = copy.copy(op)
     same.make_thunk = functools.partial(_thunk, op)
