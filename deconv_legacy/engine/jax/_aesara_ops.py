@@ -1,4 +1,4 @@
-"""Aesara's own Ops in JAX: elementwise, reductions, shapes, indexing, products."""
+"""Aesara's own Ops in JAX: shapes, reductions, products."""
 
 from __future__ import annotations
 
@@ -15,94 +15,8 @@ from deconv_legacy.engine.jax.translate import Check, concrete, known, register,
 
 jnp, lax = jax.numpy, jax.lax
 at, scalar = aesara.tensor, aesara.scalar
-subtensor = at.subtensor
 
 __all__: list[str] = []
-
-# Number by number
-
-
-@functools.singledispatch
-def number_function(op: Any) -> Any:
-    """The function of JAX arrays that a scalar Op is: NumPy's name, where Aesara says it."""
-    spec = getattr(op, "nfunc_spec", None)
-    if spec is None:
-        raise NotImplementedError(f"the JAX backend has no way to compute {op}; backend 'c' or 'numpy' has")
-    function = functools.reduce(getattr, spec[0].split("."), jax if "." in spec[0] else jnp)
-    if spec[1] == 2:  # Add and the like take more than two
-        return lambda *values: functools.reduce(function, values)
-    return function
-
-
-@number_function.register(scalar.Cast)
-def _(op):
-    return lambda x: jnp.asarray(x).astype(jax.dtypes.canonicalize_dtype(op.o_type.dtype))
-
-
-@number_function.register(scalar.Identity)
-def _(op):
-    return lambda x: x
-
-
-@number_function.register(scalar.Second)
-def _(op):
-    return lambda x, y: jnp.broadcast_to(y, np.broadcast_shapes(np.shape(x), np.shape(y)))
-
-
-@number_function.register(scalar.Switch)
-def _(op):
-    return lambda condition, x, y: jnp.where(jnp.asarray(condition) != 0, x, y)
-
-
-@number_function.register(scalar.Clip)
-def _(op):
-    return lambda x, low, high: jnp.where(x < low, low, jnp.where(x > high, high, x))
-
-
-@number_function.register(scalar.RoundHalfAwayFromZero)
-def _(op):
-    return lambda x: jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5)
-
-
-@number_function.register(scalar.math.Sigmoid)
-def _(op):
-    return jax.nn.sigmoid
-
-
-@number_function.register(scalar.math.Softplus)
-def _(op):
-    return lambda x: jnp.logaddexp(x, jnp.zeros_like(x))
-
-
-@number_function.register(scalar.Composite)
-def _(op):
-    inner = op.fgraph
-
-    def composite(*values):
-        tokens = dict(zip(inner.inputs, values, strict=True))
-        for node in inner.toposort():
-            arguments = [tokens[v] if v.owner or v in inner.inputs else v.data for v in node.inputs]
-            tokens[node.outputs[0]] = number_function(node.op)(*arguments)
-        results = [tokens[v] for v in inner.outputs]
-        return results if len(results) > 1 else results[0]
-
-    return composite
-
-
-@register(at.elemwise.Elemwise)
-def elemwise(op, node):
-    return number_function(op.scalar_op)
-
-
-@register(scalar.ScalarOp)
-def number(op, node):
-    return number_function(op)
-
-
-@register(at.basic.TensorFromScalar, at.basic.ScalarFromTensor)
-def same(op, node):
-    return lambda x: x
-
 
 # Views and marks
 
@@ -336,91 +250,6 @@ def batched_dot(op, node):
     return each
 
 
-# Indices
-
-
-def _indices(op: Any, values: Any, first: int) -> tuple[Any, ...]:
-    """Python's index from the Op's list and the numbers in the node's inputs from `first` on."""
-    values = list(enumerate(values, first))
-
-    def take(entry: Any) -> Any:
-        if isinstance(entry, slice):
-            return slice(*(None if part is None else bound(part) for part in (entry.start, entry.stop, entry.step)))
-        if isinstance(entry, aesara.graph.type.Type):
-            return values.pop(0)[1]
-        return entry
-
-    def bound(part: Any) -> int:
-        if isinstance(part, aesara.graph.type.Type):
-            position, value = values.pop(0)
-            return int(concrete(value, "a bound of a slice", position))
-        return int(part)
-
-    return tuple(take(entry) for entry in op.idx_list)
-
-
-def _plain(index: Any) -> Any:
-    """An index that is known as one of Python's, so that JAX slices instead of gathering."""
-    if isinstance(index, (np.ndarray, np.integer)) and np.ndim(index) == 0 and np.asarray(index).dtype != bool:
-        return int(index)
-    return index
-
-
-@register(subtensor.Subtensor)
-def take_slices(op, node):
-    def take(x, *values):
-        index = tuple(_plain(i) for i in _indices(op, values, 1))
-        return (np.asarray(x) if known(x) and all(known(v) for v in values) else jnp.asarray(x))[index]
-
-    return take
-
-
-@register(subtensor.IncSubtensor)
-def put_slices(op, node):
-    def put(x, y, *values):
-        at_index = jnp.asarray(x).at[tuple(_plain(i) for i in _indices(op, values, 2))]
-        return at_index.set(y) if op.set_instead_of_inc else at_index.add(y)
-
-    return put
-
-
-def _lookup(values: Any, first: int) -> tuple[Any, ...]:
-    """Arrays, slices and None as they come; a mask must be known."""
-    index = []
-    for position, value in enumerate(values, first):
-        if str(getattr(value, "dtype", None)) == "bool":
-            value = concrete(value, "a mask", position)
-        index.append(value)
-    return tuple(index)
-
-
-@register(subtensor.AdvancedSubtensor, subtensor.AdvancedSubtensor1)
-def gather(op, node):
-    return lambda x, *values: jnp.asarray(x)[_lookup(values, 1)]
-
-
-@register(subtensor.AdvancedIncSubtensor, subtensor.AdvancedIncSubtensor1)
-def scatter(op, node):
-    def put(x, y, *values):
-        at_index = jnp.asarray(x).at[_lookup(values, 2)]
-        return at_index.set(y) if op.set_instead_of_inc else at_index.add(y)
-
-    return put
-
-
-@register(at.type_other.MakeSlice)
-def make_slice(op, node):
-    def make(*parts):
-        return slice(
-            *(
-                None if p is None or isinstance(i.type, at.type_other.NoneTypeT) else int(concrete(p, "a bound", n))
-                for n, (p, i) in enumerate(zip(parts, node.inputs, strict=True))
-            )
-        )
-
-    return make
-
-
 # Softmax
 
 
@@ -442,7 +271,7 @@ def softmax_gradient(op, node):
     return gradient
 
 
-# Branches and random numbers
+# Branches
 
 
 @register(IfElse)
@@ -455,41 +284,3 @@ def branch(op, node):
         return chosen if n > 1 else chosen[0]
 
     return choose
-
-
-def _uniform(key, shape, dtype, low, high):
-    return low + (high - low) * jax.random.uniform(key, shape, dtype)
-
-
-def _normal(key, shape, dtype, mean, deviation):
-    return mean + deviation * jax.random.normal(key, shape, dtype)
-
-
-def _bernoulli(key, shape, dtype, p):
-    return jax.random.bernoulli(key, p, shape).astype(dtype)
-
-
-def _integers(key, shape, dtype, low, high, *_):
-    return jax.random.randint(key, shape, low, high, dtype)
-
-
-_DRAWS: dict[str, Any] = {
-    "uniform": _uniform,
-    "normal": _normal,
-    "bernoulli": _bernoulli,
-    "integers": _integers,
-    "randint": _integers,
-}
-
-
-@register(at.random.op.RandomVariable)
-def random_variable(op, node):
-    if op.name not in _DRAWS:
-        raise NotImplementedError(f"the JAX backend draws {', '.join(_DRAWS)}, not {op.name!r}")
-
-    def draw(key, size, dtype, *params):
-        shape = sizes_of(size, 1) or np.broadcast_shapes(*(np.shape(p) for p in params))
-        key, use = jax.random.split(key)
-        return key, _DRAWS[op.name](use, shape, jax.dtypes.canonicalize_dtype(node.outputs[1].dtype), *params)
-
-    return draw

@@ -120,7 +120,7 @@ def _perform(node: Any, values: Sequence[Any]) -> list[Any]:
     params = node.run_params()
     extra = () if params is aesara.graph.basic.NoParams else (node.params_type.filter(params),)
     arrays = [
-        v if isinstance(i.type, aesara.scalar.ScalarType) else np.asarray(v)
+        np.asarray(v) if isinstance(i.type, aesara.tensor.TensorType) else v
         for v, i in zip(values, node.inputs, strict=True)
     ]
     node.op.perform(node, arrays, storage, *extra)
