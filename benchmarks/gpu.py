@@ -1,5 +1,6 @@
 """FCN-32s at 500x500 on a GPU beside torch and cuDNN: forward and a training step with momentum, in float32, TF32 and
-bfloat16, by batch. One process for each peer; one after another they compile, and then they are timed in turn.
+bfloat16, by batch. One process for each peer. Case by case, one peer after another compiles it, and then they are
+timed in turn; each row is printed and written at once, so that a run that ends early leaves what it had.
 
     python benchmarks/gpu.py --json results/gpu.json
 
@@ -41,29 +42,26 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--classes", type=int, default=21)
     parser.add_argument("--budget", type=float, default=0.3, help="seconds of calls for each figure")
-    parser.add_argument("--patience", type=float, default=600, help="seconds after which a peer makes no more cases")
     options = parser.parse_args()
     folder, cases, peers = Path(tempfile.mkdtemp()), options.cases.split(","), options.peers.split(",")
-    work = {
-        key: getattr(options, key) for key in ("size", "width", "classes", "device", "threads", "budget", "patience")
-    }
-    task = {**work, "work": "gpu", "cases": cases, "folder": str(folder)}
+    work = {key: getattr(options, key) for key in ("size", "width", "classes", "device", "threads", "budget")}
+    task = {**work, "work": "gpu", "folder": str(folder)}
     only = {peer: chosen.split(",") for peer, chosen in (text.split("=") for text in options.only)}
-    workers: dict[str, subprocess.Popen] = {}
-    failed = {}
+    workers = {peer: start(peer, {**task, "peer": peer}, options) for peer in peers}
+    rows = []
+    print(f"{'case':40s}" + "".join(f"{peer:>24s}" for peer in peers) + "   ms, and ours / it; largest difference")
     try:
-        for peer in peers:
-            chosen = only.get(peer, cases)
-            workers[peer] = start(peer, {**task, "peer": peer, "cases": chosen}, options)
-            ready = answer(workers[peer])
-            failed[peer] = {**dict.fromkeys(set(cases) - set(chosen)), **ready["failed"]}
-            print(f"{peer}: {ready.get('versions', '')} {ready['failed'] or ''}", flush=True)
-        rows = measure(workers, failed, cases, options, folder)
+        versions = {peer: ask(worker, "versions") for peer, worker in workers.items()}
+        print(*versions.values(), sep="; ", flush=True)
+        for case in cases:
+            chosen = {peer: worker for peer, worker in workers.items() if case in only.get(peer, cases)}
+            rows.append(measure(case, chosen, peers, options.rounds, folder))
+            if options.json:
+                report = {"options": work, "versions": versions, "rows": rows}
+                options.json.write_text(json.dumps(report, indent=1))
     finally:
         for worker in workers.values():
             worker.kill()
-    if options.json:
-        options.json.write_text(json.dumps({"options": work, "rows": rows}, indent=1))
 
 
 def start(peer: str, task: dict[str, Any], options: Any) -> subprocess.Popen:
@@ -72,49 +70,47 @@ def start(peer: str, task: dict[str, Any], options: Any) -> subprocess.Popen:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def answer(worker: subprocess.Popen) -> dict[str, Any]:
-    """The worker's next line of JSON; other lines are passed on."""
-    assert worker.stdout is not None
+def ask(worker: subprocess.Popen, order: str) -> Any:
+    """What the worker says to an order: a line of JSON, whatever else it prints before."""
+    assert worker.stdin is not None and worker.stdout is not None
+    print(order, file=worker.stdin, flush=True)
     for line in worker.stdout:
         if line.startswith("{"):
-            return json.loads(line)
+            return json.loads(line)["answer"]
         print(line, end="", file=sys.stderr)
-    return {"failed": dict.fromkeys(["all"], f"the worker ended with status {worker.wait()}")}
+    raise SystemExit(f"a worker ended with status {worker.wait()}")
 
 
 def measure(
-    workers: dict[str, subprocess.Popen], failed: dict[str, Any], cases: list[str], options: Any, folder: Path
-) -> list[dict[str, Any]]:
-    rows = []
-    first, *others = workers
-    print(f"{'case':40s}" + "".join(f"{peer:>24s}" for peer in workers) + "   ms, and ours / it; largest difference")
-    for case in cases:
-        seconds: dict[str, list[float]] = {peer: [] for peer in workers}
-        for _ in range(options.rounds):
-            for peer, worker in workers.items():
-                if "all" in failed[peer] or case in failed[peer]:
-                    continue
-                assert worker.stdin is not None
-                print(case, file=worker.stdin, flush=True)
-                seconds[peer].append(answer(worker)["seconds"])
-        best = {peer: min(values) for peer, values in seconds.items() if values}
-        work, number, precision = case.split("/")
-        name = case
-        if work in ("layer", "gradients"):
-            name = f"{layers.CASES[int(number)]['name']} {work} {precision}"
-        text, row = f"{name:40s}", {"case": name, "ms": {peer: 1e3 * s for peer, s in best.items()}, "difference": {}}
-        for peer in workers:
-            ratio = f"{best[first] / best[peer]:7.2f}" if peer in best and first in best else " " * 7
-            text += f"{1e3 * best[peer]:17.2f}{ratio}" if peer in best else f"{'-':>24s}"
-        for peer in others:
-            ours, theirs = (folder / f"{name}_{case.replace('/', '_')}.npy" for name in (first, peer))
-            if ours.exists() and theirs.exists():
-                a, b = np.load(ours), np.load(theirs)
-                row["difference"][peer] = float(np.abs(a - b).max() / np.abs(b).max())
-                text += f"   {row['difference'][peer]:.1e}"
-        rows.append(row)
-        print(text, flush=True)
-    return rows
+    case: str, workers: dict[str, subprocess.Popen], peers: list[str], rounds: int, folder: Path
+) -> dict[str, Any]:
+    """One row: milliseconds of a call, seconds until the first was done, and the difference to ours."""
+    made = {peer: ask(worker, f"make {case}") for peer, worker in workers.items()}
+    ready = {peer: worker for peer, worker in workers.items() if isinstance(made[peer], float)}
+    seconds: dict[str, list[float]] = {peer: [] for peer in ready}
+    for _ in range(rounds):
+        for peer, worker in ready.items():
+            seconds[peer].append(ask(worker, f"time {case}"))
+    for worker in ready.values():
+        ask(worker, f"drop {case}")
+    best = {peer: min(values) for peer, values in seconds.items()}
+    work, number, precision = case.split("/")
+    name = case
+    if work in ("layer", "gradients"):
+        name = f"{layers.CASES[int(number)]['name']} {work} {precision}"
+    difference = {}
+    first, text = peers[0], f"{name:40s}"
+    for peer in peers:
+        ratio = f"{best[first] / best[peer]:7.2f}" if peer in best and first in best else " " * 7
+        text += f"{1e3 * best[peer]:17.2f}{ratio}" if peer in best else f"{'-':>24s}"
+    for peer in peers[1:]:
+        if peer in best and first in best:
+            a, b = (np.load(folder / f"{name}_{case.replace('/', '_')}.npy") for name in (first, peer))
+            difference[peer] = float(np.abs(a - b).max() / np.abs(b).max())
+            text += f"   {difference[peer]:.1e}"
+    print(text, *(f"{peer}: {why}" for peer, why in made.items() if peer not in ready), flush=True)
+    ms = {peer: 1e3 * value for peer, value in best.items()}
+    return {"case": name, "ms": ms, "made_s": made, "difference": difference}
 
 
 if __name__ == "__main__":

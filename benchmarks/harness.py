@@ -110,24 +110,27 @@ def timed_step(step: Any, calls: int) -> tuple[float, float]:
 
 
 def serve(task: dict[str, Any], versions: str, prepare: Any) -> None:
-    """Worker of `gpu.py`: make each case (``prepare(case)`` returns ``run(n)``, which makes n calls and waits for them,
-    and a result to compare), say so, then time whichever case is asked for, line by line."""
-    runs, failed, first = {}, {}, time.perf_counter()
-    for case in task["cases"]:
-        start = time.perf_counter()
-        if start > first + task["patience"]:
-            failed[case] = "no time was left to make it"
-            continue
-        try:
-            runs[case], result = prepare(*case.split("/"))
-            np.save(Path(task["folder"]) / f"{task['peer']}_{case.replace('/', '_')}.npy", result)
-            print(f"{task['peer']}: {case} made in {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
-        except Exception as error:
-            failed[case] = f"{type(error).__name__}: {error}"[:500]
-    print(json.dumps({"versions": versions, "failed": failed}), flush=True)
+    """Worker of `gpu.py`: answers each line of input, ``versions``, or ``make``, ``time`` or ``drop`` and a case.
+
+    ``prepare(case)`` returns ``run(n)``, which makes n calls and waits for them, and a result to compare.
+    """
+    runs = {}
     for line in sys.stdin:
-        run = runs[line.strip()]
-        print(json.dumps({"seconds": timed(lambda run=run: run(5), task["budget"]) / 5}), flush=True)
+        order, _, case = line.strip().partition(" ")
+        answer: Any = versions
+        if order == "make":
+            start = time.perf_counter()
+            try:
+                runs[case], result = prepare(*case.split("/"))
+                np.save(Path(task["folder"]) / f"{task['peer']}_{case.replace('/', '_')}.npy", result)
+                answer = time.perf_counter() - start
+            except Exception as error:
+                answer = f"{type(error).__name__}: {error}"[:500]
+        elif order == "time":
+            answer = timed(lambda run=runs[case]: run(5), task["budget"]) / 5
+        elif order == "drop":
+            del runs[case]
+        print(json.dumps({"answer": answer}), flush=True)
 
 
 def peak_mb() -> float:

@@ -292,11 +292,12 @@ def _fetched(array: Any) -> np.ndarray:
 
 
 def _memory_error(error: Exception, device: Any) -> Exception:
-    if "RESOURCE_EXHAUSTED" not in str(error):
+    said = next((line for line in str(error).splitlines() if "RESOURCE_EXHAUSTED" in line), None)
+    if said is None:
         return error
     return DeviceMemoryError(
         f"{device} has too little memory for this call: give smaller images or a smaller batch, "
-        f'backend="jax:bfloat16", or backend="c" ({str(error).splitlines()[0]})'
+        f'backend="jax:bfloat16", or backend="c" ({said[said.index("RESOURCE_EXHAUSTED") :]})'
     )
 
 
