@@ -257,11 +257,7 @@ def test_what_numpy_2_dropped():
             exec(bridges.compile(OLD_NUMPY.encode(), "old.py"), {})
     finally:
         bridges.remove()
-    numpy2 = np.__version__ >= "2"
-    assert len(told) == numpy2
-    names = [n for n in drift._names.NAMES["numpy"][1] if n not in ("bool", "long")]
-    assert numpy2 <= (not any(name in vars(np) for name in names))
-    assert numpy2 <= (not any(hasattr(np.ndarray, name) for name in drift._names.METHODS))
+    assert len(told) == (np.__version__ >= "2")
 
 
 @pytest.mark.skipif(hasattr(inspect, "getargspec"), reason="Python 3.10 has it still")
