@@ -47,7 +47,9 @@ class _Pass:
         if len(wanted) > 1:
             wanted.update(dict.fromkeys(self.made))
         asked = [n for n in self.made if blobs[n].waits_for(self.which, self) and n in wanted]
-        for n, values in zip(asked, self.run(asked), strict=False):
+        with self.net._before_update():
+            results = self.run(asked)
+        for n, values in zip(asked, results, strict=False):
             blobs[n].store(self.which, values)
 
 

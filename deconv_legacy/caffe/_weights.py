@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deconv_legacy.caffe._files import is_hdf5, replacing
@@ -19,6 +21,8 @@ class NetWeights:
 
     _nodes: list[Node]
     _spec: Any
+    _updated: Sequence[Blob] = ()
+    """Parameters that a solver has changed since the last forward; their diffs are what it subtracted."""
 
     def copy_from(self, weights: str | os.PathLike[str]) -> None:
         """Take weights by layer name from a caffemodel or HDF5 file; layers that the net does not have, and those
@@ -54,6 +58,7 @@ class NetWeights:
                 chosen.append((blob, stored.data))
         if problems:
             raise MismatchError(f"{os.fspath(weights)}: " + "; ".join(problems))
+        self._updated = ()
         for blob, data in chosen:
             blob.data[...] = data.reshape(blob.dims)
 
@@ -91,9 +96,22 @@ class NetWeights:
 
     def clear_param_diffs(self) -> None:
         """Set the diffs of all parameters to zero."""
+        self._updated = ()
         for blob in self._learnable():
             blob.clear(DIFF)
 
     def _learnable(self) -> list[Blob]:
         """Every parameter once."""
         return list({id(blob): blob for node in self._nodes for blob in node.blobs}.values())
+
+    @contextlib.contextmanager
+    def _before_update(self) -> Iterator[None]:
+        """The parameters that the last forward ran with, for what is still to be computed of it."""
+        now = [blob.data.copy() for blob in self._updated]
+        for blob in self._updated:
+            blob.data[...] += blob.diff
+        try:
+            yield
+        finally:
+            for blob, data in zip(self._updated, now, strict=True):
+                blob.data[...] = data

@@ -27,7 +27,8 @@ class Blob:
     """What ``net.blobs[name]`` is: ``data`` and ``diff``, float32 arrays of one shape, zero at first.
 
     Both may be written; what was written is what the net computes with. Arrays stay valid when the net is gone.
-    The blob of a layer inside a net is computed when it is first read, and from then on by every forward.
+    The blob of a layer inside a net is computed when it is first read, and from then on by every forward: what is first
+    read after a solver's step is of its forward, with the parameters before the update (to their last digit).
     """
 
     def __init__(self, shape: Sequence[int] = ()):

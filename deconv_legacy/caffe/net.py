@@ -359,6 +359,7 @@ class Net(NetWeights):
         taken = ForwardPass(self, self._segment(start, end))
         for index in range(start, end + 1):
             self._passes[index] = taken
+        self._updated = ()
         return taken
 
     def _segment(self, start: int, end: int) -> Segment:

@@ -306,18 +306,18 @@ class SGDSolver:
         if param.weight_decay and param.regularization_type not in ("L1", "L2"):
             raise MismatchError(f"unknown regularization type {param.regularization_type!r}; L1 and L2 are legal")
         count = len(self._params)
-        self._update(
-            [
-                Learned(
-                    blob,
-                    self._history[index::count],
-                    self._step_rate(np.float32(rate * lr_mult)),
-                    np.float32(param.weight_decay * decay_mult),
-                )
-                for index, (blob, lr_mult, decay_mult) in enumerate(self._params)
-                if lr_mult
-            ]
-        )
+        learned = [
+            Learned(
+                blob,
+                self._history[index::count],
+                self._step_rate(np.float32(rate * lr_mult)),
+                np.float32(param.weight_decay * decay_mult),
+            )
+            for index, (blob, lr_mult, decay_mult) in enumerate(self._params)
+            if lr_mult
+        ]
+        self._update(learned)
+        self.net._updated = [parameter.blob for parameter in learned]
 
     def _step_rate(self, rate: np.float32) -> np.float32:
         """The rate that the rule is given."""

@@ -23,7 +23,10 @@ def close(actual, expected, factor=1.0):
     assert np.abs(actual - expected).max(initial=0) <= factor * 2e-5 * np.abs(expected).max(initial=0)
 
 
-@pytest.mark.parametrize("backend", [None, *(["jax"] if importlib.util.find_spec("jax") is not None else [])])
+BACKENDS = [None, *(["jax"] if importlib.util.find_spec("jax") is not None else [])]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_ten_steps_are_caffes(tmp_path, monkeypatch, backend):
     monkeypatch.setattr(_state, "backend", backend)
     folder = CAFFE / "fcn_unnormalized"
@@ -128,6 +131,28 @@ def test_rules(tmp_path, kind):
         for blob, expected in zip(solver.net.params["ip"], (w, b), strict=True):
             np.testing.assert_allclose(blob.data, expected, rtol=2e-4, atol=1e-6)
     assert solver.iter == 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_first_read_after_a_step_is_of_its_forward(tmp_path, monkeypatch, backend):
+    """As in Caffe, where the update comes after it; the parameters stay what they are."""
+    monkeypatch.setattr(_state, "backend", backend)
+    late, early = (make(tmp_path, "momentum: 0.9", "0.25") for _ in range(2))
+    early.net.forward()
+    early.net.backward()
+    for name in ("y", "ip"):  # from now on every forward computes them
+        early.net.blobs[name].data, early.net.blobs[name].diff
+    late.step(2)
+    early.step(2)
+    before = [blob.data.copy() for blob in late.net.params["ip"]]
+    for name in ("ip", "y"):
+        for which in ("data", "diff"):
+            close(getattr(late.net.blobs[name], which), getattr(early.net.blobs[name], which))
+    for blob, data in zip(late.net.params["ip"], before, strict=True):
+        np.testing.assert_array_equal(blob.data, data)
+    late.step(1)
+    early.step(1)
+    close(late.net.params["ip"][0].data, early.net.params["ip"][0].data)
 
 
 def test_a_restored_run_ends_where_the_first_did(tmp_path):
