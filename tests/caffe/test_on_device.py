@@ -88,7 +88,8 @@ def close(actual, expected):
 
 
 def lies_on_device(blob, which=DATA):
-    return isinstance(blob.storage(which)[0], OnDevice)
+    (there,) = blob.storage(which)
+    return isinstance(there, OnDevice) and there.dtype == np.float32
 
 
 @pytest.fixture
@@ -177,6 +178,17 @@ def test_arrays_that_are_held_stay_and_change():
             each.net.params["a"][0].data[3] = 0.25
     close(values(solver), values(expected))
     assert not lies_on_device(solver.net.params["conv"][0])
+
+
+def test_blobs_that_are_held_change_too():
+    solver = make("jax")
+    solver.net.forward(blobs=["out"])
+    out, loss = (solver.net.blobs[name].data for name in ("out", "loss"))
+    before = out.copy(), loss.copy()
+    solver.step(2)
+    assert solver.net.blobs["out"].data is out and solver.net.blobs["loss"].data is loss
+    assert not np.array_equal(out, before[0]) and loss != before[1]
+    assert loss == pytest.approx(((out - T) ** 2).sum() / 4, rel=1e-5)
 
 
 def test_snapshots_and_restored_runs(tmp_path):
