@@ -54,6 +54,7 @@ def time_layers(net: Net, iterations: Iterable[Any] | int = 10) -> Timing:
     whole = [lambda: net._run_forward(0, last, net.outputs), net._forward_backward]
     for run in (*forwards, *(b for b in backwards if b is not None), *whole):
         run()  # what is compiled or read at first is no part of it
+    net.clear_param_diffs()
     spent = [np.zeros(2) for _ in forwards]
     total = np.zeros(2)
     count = 0
