@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy import reference
+from deconv_legacy.caffe.caffemodel import read_mean
 from deconv_legacy.caffe.types._common import ignored, normalization
 from deconv_legacy.caffe.types.forks import is_pspnet
 from deconv_legacy.layers import Layer
@@ -67,11 +68,15 @@ def _hinge(spec: Any, layer: Layer) -> Reference:
 
 
 def _infogain(spec: Any, layer: Layer) -> Reference:
-    rule, axis = _rule(spec, "valid"), spec.infogain_loss_param.axis
-    return lambda x, p: [
-        np.asarray(reference.infogain_loss(x[0], x[1], x[2], *rule, axis % x[0].ndim)),
-        reference.softmax(x[0], axis),
-    ]
+    param, rule = spec.infogain_loss_param, _rule(spec, "valid")
+
+    def run(x: Sequence[Array], p: Sequence[Array]) -> list[Array]:
+        axis = param.axis % x[0].ndim
+        matrix = x[2] if len(x) > 2 else read_mean(param.source)
+        loss = reference.infogain_loss(x[0], x[1], matrix, *rule, axis)
+        return [np.asarray(loss), reference.softmax(x[0], axis)]
+
+    return run
 
 
 def _accuracy(spec: Any, layer: Layer) -> Reference:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from deconv_legacy.caffe import build_net, parse_net
+from deconv_legacy.caffe.io import array_to_blobproto
 from deconv_legacy.caffe.registry import LAYERS
 from deconv_legacy.layers import ExpressionLayer, InputLayer
 from deconv_legacy.testing import check, subject_of
@@ -185,6 +186,22 @@ def test_what_has_no_reference_says_why():
     assert all(layer.ok and layer.values for layer in normalised)  # by the batch's own moments
     plain = check(ExpressionLayer(InputLayer((1, 2)), lambda x: x), backends=["numpy"], gradients=False).layers[0]
     assert plain.note == "not in the specification: there is no reference for ExpressionLayer"
+
+
+def test_an_infogain_matrix_of_a_file(tmp_path):
+    matrix = np.random.default_rng(0).random((1, 1, 3, 3))
+    (tmp_path / "h.binaryproto").write_bytes(array_to_blobproto(matrix).SerializeToString())
+    text = f"""layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: [2, 3, 4, 5] }} }} }}
+        layer {{ name: "l" type: "Input" top: "l" input_param {{ shape {{ dim: [2, 1, 4, 5] }} }} }}
+        layer {{ name: "loss" type: "InfogainLoss" bottom: "x" bottom: "l" top: "loss"
+                 infogain_loss_param {{ source: "{tmp_path / "h.binaryproto"}" }} }}"""
+    subject = subject_of(build_net(parse_net(text)), backend="numpy")
+    found = check(subject, backends=["numpy"], dtypes=["float64"]).layers[0]
+    assert found.ok and found.values and found.gradients
+    # alone it reads two blobs, as the net says
+    arrays = [np.ones((2, 3, 4, 5), "float32"), np.ones((2, 1, 4, 5), "float32")]
+    (loss,) = subject.run_stage(subject.stages[0], arrays)
+    np.testing.assert_allclose(loss, np.log(3) * matrix[0, 0, 1].sum(), rtol=1e-6)
 
 
 def test_gradients_of_a_net_with_an_accuracy():

@@ -14,7 +14,7 @@ from deconv_legacy.caffe.registry import layer_type
 from deconv_legacy.caffe.types._common import axis_of, ignored, need, normalization
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError, SizeError
-from deconv_legacy.layers import ExpressionLayer, InputLayer, Layer, SoftmaxLossLayer
+from deconv_legacy.layers import ExpressionLayer, Layer, SoftmaxLossLayer
 from deconv_legacy.layers.expression import sizes_of
 
 __all__: list[str] = []
@@ -87,15 +87,15 @@ def _infogain(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     axis = axis_of(spec, bottoms[0], spec.infogain_loss_param.axis)
     if spec.loss_param.HasField("normalize"):
         raise MismatchError(f'layer {spec.name!r}: normalize is deprecated. use "normalization"')
+    stored = None
     if len(bottoms) < 3:
         source = spec.infogain_loss_param.source
         if not source:
             raise MismatchError(f"layer {spec.name!r}: Infogain matrix source must be specified.")
-        matrix = np.array(read_mean(source))  # the file's is not aligned
-        bottoms = [*bottoms, InputLayer(matrix.shape, at.constant(matrix), f"{spec.name}.infogain")]
+        stored = at.constant(np.array(read_mean(source)))  # the file's is not aligned
     rule, unseen = normalization(spec, "valid"), ignored(spec.loss_param)
 
-    def loss(scores: Any, labels: Any, infogain: Any) -> list[Any]:
+    def loss(scores: Any, labels: Any, infogain: Any = stored) -> list[Any]:
         count = sizes_of(scores)[axis]
         one_each(spec, scores, labels, axis)
         matrix = math.prod(sizes_of(infogain))
