@@ -1,7 +1,7 @@
-"""FCN-32s, FCN-16s and FCN-8s by backend: forward, and a training step with momentum. Wall and processor seconds of the
-best call, in fresh processes in turn; images per second by batch.
+"""FCN-32s, FCN-16s and FCN-8s by backend: forward, and a training step with momentum, beside torch. Wall and processor
+seconds of the best call, in fresh processes in turn; images per second by batch.
 
-    python benchmarks/backends.py --width 0.25 --batches 1,2
+    python benchmarks/backends.py --width 0.25 --batches 1,2 --peer-python PYTHON_WITH_TORCH
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import harness
 
 
 def main() -> None:
-    parser = harness.parser(__doc__.splitlines()[0], "deconv_legacy,deconv_legacy jax")
+    parser = harness.parser(__doc__.split(". ")[0], "deconv_legacy,deconv_legacy jax,torch")
     parser.add_argument("--nets", default="fcn32s,fcn16s,fcn8s")
     parser.add_argument("--size", type=int, default=500)
     parser.add_argument("--width", type=float, default=1.0)

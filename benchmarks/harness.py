@@ -165,10 +165,30 @@ def fcn32s_weights(width: float = 1.0, classes: int = 21) -> dict[str, list[np.n
     rng = np.random.default_rng(0)
     weights = {}
     for name, shape, _ in fcn32s_layers(width, classes):
-        w = rng.standard_normal(shape, dtype=np.float32)
-        w *= np.float32(np.sqrt(2 / np.prod(shape[1:])))
-        weights[name] = [w, rng.standard_normal(shape[0], dtype=np.float32) * np.float32(0.01)]
+        weights[name] = [_filters(rng, shape), rng.standard_normal(shape[0], dtype=np.float32) * np.float32(0.01)]
     weights["upscore"] = [rng.standard_normal((classes, classes, 64, 64), dtype=np.float32) * np.float32(0.01)]
+    return weights
+
+
+def _filters(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape, dtype=np.float32) * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+
+
+SKIPS = {  # net -> (upscore, stride, pooling that is scored and added, offset of its crop, or of the last crop)
+    "fcn32s": [("upscore", 32, None, 19)],
+    "fcn16s": [("upscore2", 2, "pool4", 5), ("upscore16", 16, None, 27)],
+    "fcn8s": [("upscore2", 2, "pool4", 5), ("upscore_pool4", 2, "pool3", 9), ("upscore8", 8, None, 31)],
+}
+
+
+def fcn_weights(net: str, width: float, classes: int) -> dict[str, list[np.ndarray]]:
+    """Those of FCN-32s, and what the skips of FCN-16s and 8s have besides."""
+    weights, rng = fcn32s_weights(width, classes), np.random.default_rng(4)
+    channels = {"pool3": round(256 * width), "pool4": round(512 * width)}
+    for up, stride, pool, _ in SKIPS[net]:
+        weights[up] = [_filters(rng, (classes, classes, 2 * stride, 2 * stride))]
+        if pool is not None:
+            weights[f"score_{pool}"] = [_filters(rng, (classes, channels[pool], 1, 1)), np.zeros(classes, np.float32)]
     return weights
 
 

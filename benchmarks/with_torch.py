@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from layers import CASES
 
 
-def network(task, device="cpu"):
-    """FCN-32s as a function of (weights, images), and its weights."""
+def network(task, device="cpu", weights=None):
+    """FCN-32s, 16s or 8s as a function of (weights, images), and its weights."""
     layout = torch.channels_last if task["peer"].endswith("channels_last") else torch.contiguous_format
     layers = harness.fcn32s_layers(task["width"], task["classes"])
 
@@ -24,17 +24,22 @@ def network(task, device="cpu"):
         return tensor.contiguous(memory_format=layout) if tensor.ndim == 4 else tensor
 
     def scores(weights, x):
-        y = x.contiguous(memory_format=layout)
+        y, pools = x.contiguous(memory_format=layout), {}
         for index, (name, _, pad) in enumerate(layers):
             y = F.conv2d(y, *weights[name], padding=pad)
             if name != "score_fr":
                 y = F.relu_(y)
             if name.startswith("conv") and name[4] != layers[index + 1][0][4:5]:
-                y = F.max_pool2d(y, 2, 2, ceil_mode=True)
-        y = F.conv_transpose2d(y, weights["upscore"][0], stride=32)
-        return y[:, :, 19 : 19 + x.shape[2], 19 : 19 + x.shape[3]]
+                y = pools[f"pool{name[4]}"] = F.max_pool2d(y, 2, 2, ceil_mode=True)
+        for up, stride, pool, offset in harness.SKIPS[task.get("net", "fcn32s")]:
+            y = F.conv_transpose2d(y, weights[up][0], stride=stride)
+            if pool is None:
+                return y[:, :, offset : offset + x.shape[2], offset : offset + x.shape[3]]
+            scored = F.conv2d(pools[pool], *weights[f"score_{pool}"])
+            y = y + scored[:, :, offset : offset + y.shape[2], offset : offset + y.shape[3]]
 
-    weights = harness.fcn32s_weights(task["width"], task["classes"])
+    if weights is None:
+        weights = harness.fcn32s_weights(task["width"], task["classes"])
     return scores, {name: [there(a) for a in arrays] for name, arrays in weights.items()}
 
 
@@ -67,6 +72,25 @@ def training(task):
     gradients = {name: weights[name][0].grad.numpy() for name, _, _ in layers}
     harness.save_step(task, task["peer"], kept["loss"], gradients)
     return {"seconds": [wall, processor], "peak_mb": harness.peak_mb()}
+
+
+def networks(task):
+    """Forward, and a training step with momentum, of one of the three FCNs."""
+    scores, weights = network(task, weights=harness.fcn_weights(task["net"], task["width"], task["classes"]))
+    x, truth = (torch.from_numpy(np.repeat(a, task["batch"], axis=0)) for a in harness.pair(task))
+    with torch.no_grad():
+        forward = harness.timed_step(lambda: scores(weights, x).contiguous(), task["calls"])
+    fixed = {up for up, *_ in harness.SKIPS[task["net"]]}
+    learned = [a.requires_grad_() for name, arrays in weights.items() if name not in fixed for a in arrays]
+    optimizer = torch.optim.SGD(learned, lr=1e-4, momentum=0.9)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(scores(weights, x), truth[:, 0].long(), ignore_index=255).backward()
+        optimizer.step()
+
+    training = harness.timed_step(step, task["calls"])
+    return {"seconds": [*forward, *training], "peak_mb": harness.peak_mb()}
 
 
 def gpu(task):
