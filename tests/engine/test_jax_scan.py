@@ -93,7 +93,13 @@ def convolutions():
     return with_gradients(aesara.scan(lambda image: at.nnet.conv2d(image, w), sequences=images)[0], [x])
 
 
-CASES = [sums, power, several_taps, layer, truncated, nested, curvature, convolutions]
+def windows():
+    """Bounds that the number of the step decides; as many numbers each time."""
+    means, _ = aesara.scan(lambda n, x: x[n : n + 2].mean(0), sequences=at.arange(x.shape[0] - 1), non_sequences=x)
+    return with_gradients(means, [x])
+
+
+CASES = [sums, power, several_taps, layer, truncated, nested, curvature, convolutions, windows]
 INPUTS, ARRAYS = [x, v, steps, batch], [X, X[0], np.int32(4), BATCH]
 
 

@@ -11,7 +11,7 @@ from aesara.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape, Unbroadca
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.jax._import import jax
-from deconv_legacy.engine.jax.translate import Check, concrete, known, register, sizes_of, trace
+from deconv_legacy.engine.jax.translate import Check, concrete, known, no_way, register, sizes_of, trace
 
 jnp, lax = jax.numpy, jax.lax
 at, scalar = aesara.tensor, aesara.scalar
@@ -161,6 +161,12 @@ def _axes(op: Any, x: Any) -> tuple[int, ...]:
     return tuple(range(x.ndim)) if op.axis is None else tuple(op.axis)
 
 
+def _product_without_zeros(x: Any, axes: tuple[int, ...], dtype: Any) -> Any:
+    """Of the numbers that are not 0; of none 0."""
+    product = jnp.prod(jnp.where(x == 0, 1, x), axes, dtype=dtype)
+    return jnp.where(jnp.all(x == 0, axes), 0, product)
+
+
 _REDUCTIONS = {
     scalar.Add: jnp.sum,
     scalar.Mul: jnp.prod,
@@ -168,6 +174,7 @@ _REDUCTIONS = {
     scalar.ScalarMinimum: jnp.min,
     scalar.AND: jnp.all,
     scalar.OR: jnp.any,
+    at.math.MulWithoutZeros: _product_without_zeros,
 }
 
 
@@ -175,11 +182,11 @@ _REDUCTIONS = {
 def reduction(op, node):
     kind = next((f for cls, f in _REDUCTIONS.items() if isinstance(op.scalar_op, cls)), None)
     if kind is None:
-        raise NotImplementedError(f"the JAX backend has no way to compute {op}; backend 'c' or 'numpy' has")
+        raise NotImplementedError(no_way(op))
     accumulator = getattr(op, "acc_dtype", None)
 
     def reduce(x):
-        if kind in (jnp.sum, jnp.prod) and accumulator is not None:
+        if accumulator is not None and kind not in (jnp.max, jnp.min, jnp.all, jnp.any):
             return kind(x, _axes(op, x), dtype=jax.dtypes.canonicalize_dtype(accumulator))
         return kind(x, _axes(op, x))
 
@@ -248,27 +255,6 @@ def batched_dot(op, node):
         return result.squeeze(tuple(axis for axis, gone in ((1, left), (result.ndim - 1, right)) if gone))
 
     return each
-
-
-# Softmax
-
-
-@register(at.special.Softmax)
-def softmax(op, node):
-    return lambda x: jax.nn.softmax(x, op.axis)
-
-
-@register(at.special.LogSoftmax)
-def log_softmax(op, node):
-    return lambda x: jax.nn.log_softmax(x, op.axis)
-
-
-@register(at.special.SoftmaxGrad)
-def softmax_gradient(op, node):
-    def gradient(g, y):
-        return g * y - jnp.sum(g * y, op.axis, keepdims=True) * y
-
-    return gradient
 
 
 # Branches

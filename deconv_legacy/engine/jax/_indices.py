@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
 
 import numpy as np
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.jax._import import jax
-from deconv_legacy.engine.jax.translate import concrete, known, register
+from deconv_legacy.engine.jax.translate import (
+    Check,
+    DataDependentError,
+    concrete,
+    known,
+    no_way,
+    register,
+    sizes_of,
+    trace,
+)
 
 jnp, lax = jax.numpy, jax.lax
 
@@ -90,11 +101,45 @@ def put_slices(op, node):
     return put
 
 
+class _Places:
+    """What `nonzero` gives of a mask that is not known: fit to write one number there, and for nothing else."""
+
+    def __init__(self, mask: Any, variable: Any):
+        self.mask, self.variable = mask, variable
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise DataDependentError(
+            "nonzero: how many numbers differ from 0 is known only when it runs; JAX can but set or increase them all "
+            "by one number: multiply by the mask or take a switch, or use backend 'c' or 'numpy'",
+            self.variable,
+        )
+
+    __jax_array__ = __array__
+
+
+@register(at.basic.Nonzero)
+def nonzero(op, node):
+    def places(x):
+        place = _Places(x != 0, node.inputs[0])
+        return [place] * x.ndim if x.ndim > 1 else place
+
+    return places
+
+
+def _mask(values: Any) -> Any:
+    """The mask that not known places come from, if that is what the indices are; else None."""
+    first = values[0]
+    if isinstance(first, _Places):
+        return first.mask if all(v is first for v in values) and len(values) == first.mask.ndim else None
+    alone = len(values) == 1 and str(getattr(first, "dtype", None)) == "bool" and not known(first)
+    return first if alone else None
+
+
 def _lookup(values: Any, first: int) -> tuple[Any, ...]:
     """Arrays, slices and None as they come; a mask must be known."""
     index = []
     for position, value in enumerate(values, first):
-        if str(getattr(value, "dtype", None)) == "bool":
+        if isinstance(value, _Places) or str(getattr(value, "dtype", None)) == "bool":
             value = concrete(value, "a mask", position)
         index.append(value)
     return tuple(index)
@@ -108,10 +153,49 @@ def gather(op, node):
 @register(subtensor.AdvancedIncSubtensor, subtensor.AdvancedIncSubtensor1)
 def scatter(op, node):
     def put(x, y, *values):
-        at_index = jnp.asarray(x).at[_lookup(values, 2)]
-        return at_index.set(y) if op.set_instead_of_inc else at_index.add(y)
+        x, mask = jnp.asarray(x), _mask(values)
+        if mask is not None and np.size(y) == 1:
+            y = jnp.reshape(y, ()).astype(x.dtype)
+            mask = jnp.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+            return jnp.where(mask, y if op.set_instead_of_inc else x + y, x)
+        index = _lookup(values, 2)
+        if op.set_instead_of_inc:
+            return x.at[index].set(y)
+        # each of several increments at one place, or the last one alone
+        return x.at[index].set(x[index] + y) if getattr(op, "ignore_duplicates", False) else x.at[index].add(y)
 
     return put
+
+
+@register(at.extra_ops.FillDiagonalOffset)
+def fill_diagonal(op, node):
+    def fill(x, value, offset):
+        return jnp.where(np.eye(x.shape[0], x.shape[1], k=int(concrete(offset, "the offset", 2)), dtype=bool), value, x)
+
+    return fill
+
+
+@register(at.extra_ops.Unique)
+def unique(op, node):
+    raise NotImplementedError(f"{no_way(op)}: how many there are is known only when it runs")
+
+
+@register(at.extra_ops.RavelMultiIndex)
+def ravel_multi_index(op, node):
+    def ravel(*values):
+        *indices, dims = values
+        dims = sizes_of(dims, len(indices))
+        if op.mode == "raise":
+            outside = [(i < 0) | (i >= n) for i, n in zip(indices, dims, strict=True)]
+
+            def explain():
+                raise ValueError("invalid entry in coordinates array")
+
+            trace().checks.append(Check(functools.reduce(operator.or_, outside).any(), (), explain))
+        mode = "clip" if op.mode == "raise" else op.mode
+        return jnp.ravel_multi_index(tuple(map(jnp.asarray, indices)), dims, mode, op.order)
+
+    return ravel
 
 
 @register(at.type_other.MakeSlice)

@@ -9,22 +9,22 @@ import numpy as np
 
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.jax._import import jax
-from deconv_legacy.engine.jax.translate import register
+from deconv_legacy.engine.jax.translate import no_way, register
 
-jnp, lax = jax.numpy, jax.lax
+jnp, lax, special = jax.numpy, jax.lax, jax.scipy.special
+at, scalar = aesara.tensor, aesara.scalar
 
 __all__: list[str] = []
-
-at, scalar = aesara.tensor, aesara.scalar
 
 
 @functools.singledispatch
 def number_function(op: Any) -> Any:
     """The function of JAX arrays that a scalar Op is: NumPy's name, where Aesara says it."""
-    spec = getattr(op, "nfunc_spec", None)
-    if spec is None:
-        raise NotImplementedError(f"the JAX backend has no way to compute {op}; backend 'c' or 'numpy' has")
-    function = functools.reduce(getattr, spec[0].split("."), jax if "." in spec[0] else jnp)
+    spec: Any = getattr(op, "nfunc_spec", None)
+    try:
+        function = functools.reduce(getattr, spec[0].split("."), jax if "." in spec[0] else jnp)
+    except (TypeError, AttributeError):  # no spec, or one of SciPy that JAX has nothing like
+        raise NotImplementedError(no_way(op)) from None
     if spec[1] == 2:  # Add and the like take more than two
         return lambda *values: functools.reduce(function, values)
     return function
@@ -68,6 +68,24 @@ def _(op):
 @number_function.register(scalar.math.Softplus)
 def _(op):
     return lambda x: jnp.logaddexp(x, jnp.zeros_like(x))
+
+
+# Where JAX has another name, or none
+
+_OTHERS: dict[type, Any] = {
+    scalar.basic.Real: jnp.real,
+    scalar.basic.Complex: lax.complex,
+    scalar.basic.ComplexFromPolar: lambda r, angle: lax.complex(r * jnp.cos(angle), r * jnp.sin(angle)),
+    scalar.math.Psi: special.digamma,
+    scalar.math.TriGamma: lambda x: special.polygamma(1, x),
+    scalar.math.GammaU: lambda k, x: special.gammaincc(k, x) * special.gamma(k),
+    scalar.math.GammaL: lambda k, x: special.gammainc(k, x) * special.gamma(k),
+    scalar.math.Erfcinv: lambda x: -special.ndtri(x / 2) / np.sqrt(2).astype(x.dtype),
+    scalar.math.Log1mexp: lambda x: jnp.where(x < -np.log(2), jnp.log1p(-jnp.exp(x)), jnp.log(-jnp.expm1(x))),
+    at.nnet.basic.ScalarSoftsign: jax.nn.soft_sign,
+}
+for kind, function in _OTHERS.items():
+    number_function.register(kind)(lambda op, function=function: function)
 
 
 @number_function.register(scalar.Composite)

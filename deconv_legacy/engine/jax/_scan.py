@@ -20,6 +20,8 @@ jnp, lax = jax.numpy, jax.lax
 
 __all__: list[str] = []
 
+_UNROLLED = 64  # steps at most that are written out one after the other
+
 
 class _Loop:
     """One scan while it is traced: its node, and the values of the node's inputs."""
@@ -33,7 +35,7 @@ class _Loop:
         self.steps = int(concrete(arguments[0], "the number of steps", 0))
         if self.steps < 0:
             raise IndexError(f"Scan was asked to run for negative number of step {self.steps}")
-        self.sequences = [jnp.asarray(s) for s in op.outer_seqs(arguments)]
+        self.sequences = op.outer_seqs(arguments)
         for number, sequence in enumerate(self.sequences):
             if len(sequence) < self.steps:
                 raise ValueError(
@@ -100,9 +102,9 @@ class _Loop:
 
     def _start(self) -> Any:
         """What is carried before the first step: sizes of what has no initial step are those of the inner graph."""
-        slices = [jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for s in self.sequences]
+        slices = [s[0] for s in self.sequences]
         zero = jnp.zeros((), jax.dtypes.canonicalize_dtype("int64"))
-        results, checks = jax.eval_shape(self._run, zero, slices, self.states, self.shared)
+        results, checks = jax.eval_shape(lambda i, *rest: self._run(i, slices, *rest), zero, self.states, self.shared)
         written = sum(map(len, self.writes)) - len(self.kept)
         fresh = [
             jnp.zeros((n, *r.shape), r.dtype)
@@ -116,14 +118,27 @@ class _Loop:
         length, filled = len(buffer), first + self.steps
         return jnp.roll(buffer, -(filled % length), 0) if filled > length else buffer.at[filled:].set(0)
 
+    def _all_steps(self) -> Any:
+        """What is carried after the last step."""
+        indices = jnp.arange(self.steps, dtype=jax.dtypes.canonicalize_dtype("int64"))
+        slices = [jnp.asarray(s[: self.steps]) for s in self.sequences]
+        try:
+            return lax.scan(self._step, self._start(), (indices, slices))[0]
+        except DataDependentError:
+            if self.steps > _UNROLLED or not any(known(s) for s in self.sequences):
+                raise
+        # the bounds of a slice may follow from a known sequence, such as the number of the step
+        carry = self._start()
+        for i in range(self.steps):
+            carry, _ = self._step(carry, (i, [s[i] for s in self.sequences]))
+        return carry
+
     def outputs(self) -> list[Any]:
         """The outputs of the node."""
         if not self.steps:
             new = [jnp.zeros((0,) * v.ndim, v.dtype) for v in self.node.op.outer_nitsot_outs(self.node.outputs)]
             return [*self.states, *new, *self.shared]
-        indices = jnp.arange(self.steps, dtype=jax.dtypes.canonicalize_dtype("int64"))
-        slices = [s[: self.steps] for s in self.sequences]
-        (buffers, shared, found), _ = lax.scan(self._step, self._start(), (indices, slices))
+        buffers, shared, found = self._all_steps()
         trace().checks.extend(
             Check(wrong, notes, explain) for (wrong, notes), explain in zip(found, self.explain, strict=True)
         )

@@ -19,7 +19,7 @@ from deconv_legacy.engine.jax._import import jax, without_side_effects
 from deconv_legacy.engine.where import located
 from deconv_legacy.errors import SizeError
 
-__all__ = ["Check", "DataDependentError", "Trace", "concrete", "evaluate", "register", "sizes_of"]
+__all__ = ["Check", "DataDependentError", "Trace", "concrete", "evaluate", "no_way", "register", "sizes_of"]
 
 _FOLD = 64  # numbers; larger constants of floats are left to JAX
 
@@ -65,14 +65,15 @@ def translation(op: Any, node: Any) -> Callable[..., Any]:
         with without_side_effects():
             from aesara.link.jax.dispatch import jax_funcify
     except Exception:  # it needs what newer versions of JAX no longer have
-        raise NotImplementedError(_no_way(op)) from None
+        raise NotImplementedError(no_way(op)) from None
     try:
         return jax_funcify(op, node=node)
     except NotImplementedError:
-        raise NotImplementedError(_no_way(op)) from None
+        raise NotImplementedError(no_way(op)) from None
 
 
-def _no_way(op: Any) -> str:
+def no_way(op: Any) -> str:
+    """What is said of an Op that has no translation."""
     return f"the JAX backend has no way to compute {op} ({type(op).__name__}); backend 'c' or 'numpy' has"
 
 
