@@ -48,6 +48,7 @@ def apply() -> None:
     """Give ``numpy`` the names that Aesara reads, as far as it does not have them."""
     names = {
         "AxisError": np.exceptions.AxisError,
+        "MAXDIMS": 64,
         "ComplexWarning": np.exceptions.ComplexWarning,
         "cast": _Cast(),
         "obj2sctype": _obj2sctype,
@@ -72,6 +73,17 @@ def _exact(config: Any, autocast: Any) -> Any:
     return exact
 
 
+def _with_an_axis(c_code: Any) -> Any:
+    """An Op's C code, which says "no axis" by NumPy 1's largest number of axes."""
+
+    def checked(self: Any, *args: Any, **kwargs: Any) -> str:
+        if self.axis is None:
+            raise NotImplementedError("without an axis its C code is for NumPy 1")
+        return c_code(self, *args, **kwargs)
+
+    return checked
+
+
 def mend(aesara: Any) -> None:
     """After Aesara's import: the old place of NumPy's core without its warning at each use, NumPy code where
     C code cannot be mended, and flags for g++."""
@@ -81,6 +93,9 @@ def mend(aesara: Any) -> None:
         raise NotImplementedError("its C code is for NumPy 1")
 
     aesara.tensor.subtensor.AdvancedIncSubtensor1.c_code = no_c_code
+    for op in (aesara.tensor.extra_ops.CumOp, aesara.tensor.special.Softmax, aesara.tensor.special.SoftmaxGrad,
+               aesara.tensor.special.LogSoftmax):  # fmt: skip
+        op.c_code = _with_an_axis(op.c_code)
     aesara.scalar.basic.NumpyAutocaster.__call__ = _exact(aesara.config, aesara.scalar.basic.NumpyAutocaster.__call__)
     sys.modules["aesara.scan.scan_perform_ext"] = None  # type: ignore[assignment] # scan takes it for not installed
     flags = aesara.config.gcc__cxxflags

@@ -10,7 +10,7 @@ from engine_helpers import BACKENDS, aesara, at
 from deconv_legacy import engine
 from deconv_legacy.engine import _numpy2
 
-NAMES = ("AxisError", "ComplexWarning", "cast", "obj2sctype", "sctype2char")
+NAMES = ("AxisError", "ComplexWarning", "MAXDIMS", "cast", "obj2sctype", "sctype2char")
 
 
 @pytest.mark.skipif(_numpy2.found(), reason="NumPy 2")
@@ -53,3 +53,12 @@ def test_what_cannot_be_mended_runs_on_numpy():
         assert total == 36
         np.testing.assert_array_equal(of_total, [12, 12, 12])
         np.testing.assert_array_equal(of_looked_up, [4, 0, 6])
+
+
+@pytest.mark.parametrize("backend", ["numpy", *(["c"] if "c" in BACKENDS else [])])
+def test_without_an_axis(backend):
+    x = at.dmatrix()
+    array = np.random.default_rng(0).standard_normal((3, 4))
+    sums, share = engine.compile([x], [at.cumsum(x), at.special.softmax(x, axis=None)], backend=backend)(array)
+    np.testing.assert_allclose(sums, array.cumsum(), rtol=1e-12)
+    np.testing.assert_allclose(share, np.exp(array) / np.exp(array).sum(), rtol=1e-12)
