@@ -61,6 +61,10 @@ def _facts() -> dict[str, Any]:
     if not cache["writable"]:
         missing.append(f"{cache['folder']} cannot be written: name another folder, AESARA_FLAGS=base_compiledir=...")
     devices, without = _jax()
+    if devices:
+        from deconv_legacy.engine.jax import compiled_folder
+
+        cache["of JAX"] = compiled_folder()
     missing += [without] if without else []
     return {
         "versions": versions,

@@ -121,8 +121,9 @@ def compile(
         convolutions and products (``float32``, the default, is exact; ``tf32`` is what a GPU may shorten float32 to,
         elsewhere exact; ``bfloat16``), and that a GPU shall give the same numbers in each run, at some cost.
     progress
-        Say on stderr when C code must be compiled first, which happens once for each kind of Op on a machine.
-        Several processes may compile at the same time; they share the cache.
+        Say on stderr when C code must be compiled first, which happens once for each kind of Op on a machine, or that
+        XLA compiles, at the first call with inputs of some size. Several processes may compile at the same time; they
+        share the cache.
 
     Returns
     -------
@@ -148,7 +149,8 @@ def compile(
     if backend is not None and backend.startswith("jax"):
         from deconv_legacy.engine.jax import JaxFunction
 
-        return JaxFunction(inputs, outputs, updates=updates, givens=givens, **jax_options(backend), **options)
+        how = {"updates": updates, "givens": givens, "progress": progress, **jax_options(backend)}
+        return JaxFunction(inputs, outputs, **how, **options)
     if "mode" not in options:
         options["mode"] = mode_of(backend)
     options["mode"] = _locating(options["mode"])

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -357,6 +358,43 @@ assert not jax.config.jax_enable_x64 and jax.numpy.ones(2).dtype == "float32"
 assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
 """
     run_python(code, XLA_FLAGS="")
+
+
+def test_compiled_programs_are_kept(tmp_path, monkeypatch):
+    for name in ("DIR", "MAX_SIZE"):  # which this process has set
+        monkeypatch.delenv(f"JAX_COMPILATION_CACHE_{name}", raising=False)
+    code = """
+from deconv_legacy import engine
+from pathlib import Path
+x = engine.aesara.tensor.fvector()
+engine.compile([x], (x * x).sum(), backend="jax")([1, 2])
+folder = engine.jax.compiled_folder()
+print(folder, folder is not None and any(Path(folder).iterdir()))
+"""
+    known = dict(JAX_ENABLE_COMPILATION_CACHE="true", JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0")
+    ours = dict(known, AESARA_FLAGS=f"base_compiledir={tmp_path / 'aesara'}")
+    assert run_python(code, **ours) == f"{tmp_path / 'aesara' / 'jax'} True\n"
+    assert run_python(code, **ours) == f"{tmp_path / 'aesara' / 'jax'} True\n"  # and read
+    assert run_python(code, **ours, JAX_COMPILATION_CACHE_DIR=str(tmp_path / "own")) == f"{tmp_path / 'own'} True\n"
+    assert run_python("import jax\n" + code, **ours) == "None False\n"  # JAX's settings are whose who imports it
+
+
+def test_a_first_call_says_that_it_compiles(capfd, monkeypatch):
+    from deconv_legacy.engine import announce
+
+    monkeypatch.setattr(announce, "_said", set())
+    monkeypatch.setattr("deconv_legacy.engine.jax.function.announced", partial(announce.announced, after=0.0))
+    x = at.fvector("x")
+    function = compile([x], x + 1, backend="jax")
+    function([1.0])
+    deadline = time.monotonic() + 10
+    said = ""
+    while "compiling with XLA for" not in said and time.monotonic() < deadline:
+        said += capfd.readouterr().err
+    assert "once for each size of the inputs" in said
+    function([2.0])
+    compile([x], x + 2, backend="jax", progress=False)([1.0])
+    assert capfd.readouterr().err == ""
 
 
 def test_memory_of_arguments_is_not_shared():

@@ -1,4 +1,5 @@
-"""The one place that imports JAX, and what must be settled before it is: memory, 64-bit numbers, the device.
+"""The one place that imports JAX, and what must be settled before it is: memory, compiled programs, 64-bit numbers, the
+device.
 
 JAX's settings are the user's. 64-bit numbers are switched on around each of our own calls and nowhere else.
 """
@@ -8,15 +9,23 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+from pathlib import Path
 from typing import Any
 
+from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.errors import DeconvLegacyError, MismatchError, MissingExtraError
 
-__all__ = ["device_of", "jax", "with_64_bits", "without_side_effects"]
+__all__ = ["compiled_folder", "device_of", "jax", "with_64_bits", "without_side_effects"]
 
 # JAX would otherwise take three quarters of a GPU's memory at once; a script must be able to share it. Whoever sets
 # the variable decides.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+# A large net compiles for 20 seconds, which the next process need not do again: programs lie beside Aesara's C code.
+# JAX reads the variables once, when it is imported. With a largest size it locks the folder, so that processes can
+# share it; what was not used for longest goes.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(aesara.config.base_compiledir) / "jax"))
+os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**30))
 
 try:
     import jax as module
@@ -31,6 +40,11 @@ except Exception as error:  # versions that do not fit one another fail in many 
     ) from error
 
 jax: Any = module  # whose types differ from version to version
+
+
+def compiled_folder() -> str | None:
+    """Where JAX keeps compiled programs; None if it does not."""
+    return jax.config.jax_compilation_cache_dir if jax.config.jax_enable_compilation_cache else None
 
 
 def with_64_bits() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import operator
@@ -14,9 +15,10 @@ from aesara.compile.function.pfunc import construct_pfunc_ins_and_outs
 from aesara.compile.function.types import FunctionMaker
 
 from deconv_legacy.engine._aesara import aesara
+from deconv_legacy.engine.announce import announced
 from deconv_legacy.engine.device import LOCK, OnDevice, put, send, watch
 from deconv_legacy.engine.jax import _aesara_ops, _convolution, _pointwise, _pooling  # noqa: F401 they register
-from deconv_legacy.engine.jax._import import device_of, jax, with_64_bits
+from deconv_legacy.engine.jax._import import compiled_folder, device_of, jax, with_64_bits
 from deconv_legacy.engine.jax.translate import DataDependentError, run
 from deconv_legacy.engine.modes import mode_of
 from deconv_legacy.errors import DeconvLegacyError
@@ -80,6 +82,7 @@ class JaxFunction:
         precision: str = "float32",
         deterministic: bool = False,
         device: str | None = None,
+        progress: bool = True,
         name: str | None = None,
         on_unused_input: str | None = None,
         allow_input_downcast: bool | None = None,
@@ -120,6 +123,7 @@ class JaxFunction:
         self._static: set[int] = set()
         self._explain: dict[Any, list[Any]] = {}
         self._jitted: dict[Any, Any] = {}
+        self._progress, self._sizes = progress, set[Any]()
 
     def __repr__(self) -> str:
         return f"<JaxFunction {self.name or ''} of {len(self._arguments)} inputs on {self.device}>"
@@ -212,7 +216,7 @@ class JaxFunction:
                 self._jitted[key] = self._compile(fixed, set(changing))
             step, explain = self._jitted[key]
             rest = jax.device_put(rest, self.device)
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), self._announced((key, *(v.shape for v in values))):
                 # where a variable changes its size its memory cannot be used again
                 warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
                 results, new, checks = step(list(changing.values()), rest)
@@ -224,6 +228,15 @@ class JaxFunction:
                 failed = lambda e=explanation, n=notes: e(*(np.asarray(note) for note in n))  # noqa: E731
                 break
         return results, failed
+
+    def _announced(self, sizes: Any) -> Any:
+        """Within it the step runs: for sizes that it did not meet before, it is compiled."""
+        if not self._progress or sizes in self._sizes:
+            return contextlib.nullcontext()
+        self._sizes.add(sizes)
+        folder = compiled_folder()
+        kept = f", kept in {folder}" if folder else ""
+        return announced(f"compiling with XLA for {self.device}, once for each size of the inputs{kept}")
 
     def _compile(self, fixed: dict[int, np.ndarray], changing: set[int]) -> tuple[Any, list[Any]]:
         """The jitted function of (values that are replaced, the others), and what its checks say."""
