@@ -305,8 +305,14 @@ def crop_range(size: int, target: int, offset: int = 0, *, axis: int | None = No
     >>> crop_range(544, 500, 19)
     (19, 519)
     """
-    size, target = as_int(size, "size", 1, axis=axis), as_int(target, "target", 1, axis=axis)
+    size, target = as_int(size, "size", axis=axis), as_int(target, "target", axis=axis)
     offset = as_int(offset, "offset", 0, axis=axis)
+    if min(size, target) < 1:
+        raise SizeError(
+            f"{on_axis(axis)}a crop of {size} cells to {target}: there must be at least 1; where layers give these "
+            "sizes, the image is too small for them, or has too little padding",
+            axis=axis,
+        )
     if offset + target > size:
         raise SizeError(
             f"{on_axis(axis)}a crop to {target} cells from offset {offset} ends at {offset + target}, "

@@ -212,6 +212,27 @@ def test_ranges_blobs_that_are_read_and_image_sizes():
         net.forward(x=x[:1])
 
 
+def test_sizes_that_do_not_fit_name_the_layer():
+    """A photo of another size than the prototxt's, given to a net whose skip connection is not cropped."""
+    text = """
+    layer { name: "data" type: "Input" top: "x" input_param { shape { dim: [1, 2, 8, 12] } } }
+    layer { name: "pool" type: "Pooling" bottom: "x" top: "half" pooling_param { kernel_size: 3 stride: 2 } }
+    layer { name: "up" type: "Deconvolution" bottom: "half" top: "up"
+            convolution_param { num_output: 2 kernel_size: 2 stride: 2 } }
+    layer { name: "fuse" type: "Eltwise" bottom: "up" bottom: "x" top: "fuse" }
+    layer { name: "wide" type: "Deconvolution" bottom: "fuse" top: "y"
+            convolution_param { num_output: 1 kernel_size: 3 } }"""
+    net = caffe.Net(parse_net(text), caffe.TEST)
+    assert net.forward()["y"].shape == (1, 1, 10, 14)
+    words = r"^fuse \(Eltwise(Layer)?\): inputs of the shapes \(1, 2, 8, 12\) and \(1, 2, 8, 13\) must be of one size$"
+    net.blobs["x"].reshape(1, 2, 8, 13)
+    for run in (net.forward, net.reshape):
+        with pytest.raises(SizeError, match=words):
+            run()
+    net.blobs["x"].reshape(1, 2, 10, 12)
+    assert net.forward()["y"].shape == (1, 1, 12, 14)
+
+
 def test_batches():
     net = caffe.Net(parse_net("force_backward: true" + CHAIN), caffe.TEST)
     x = np.random.default_rng(1).standard_normal((5, 3, 4, 5)).astype("float32")

@@ -338,6 +338,40 @@ def test_a_photo_that_is_too_small_inside_the_net(tmp_path, scored, score, net, 
         assert run.status == 2 and message in run.err and run.err.endswith(f"{last}\n")
 
 
+SKIP = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 20, 30] } } }
+layer { name: "fine" type: "Convolution" bottom: "data" top: "fine"
+        convolution_param { num_output: 5 kernel_size: 1 } }
+layer { name: "pool" type: "Pooling" bottom: "fine" top: "pool"
+        pooling_param { pool: MAX kernel_size: 3 stride: 2 } }
+layer { name: "up" type: "Deconvolution" bottom: "pool" top: "up"
+        convolution_param { num_output: 5 kernel_size: 2 stride: 2 } }
+layer { name: "fuse" type: "Eltwise" bottom: "up" bottom: "fine" top: "fuse" }
+layer { name: "wide" type: "Deconvolution" bottom: "fuse" top: "wide"
+        convolution_param { num_output: 5 kernel_size: 3 } }
+layer { name: "score" type: "Crop" bottom: "wide" bottom: "data" top: "score"
+        crop_param { axis: 2 offset: 1 } }
+"""
+
+
+def test_a_net_that_does_not_fit_a_photo_inside(tmp_path, scored, score, net, capsys):
+    """A skip connection that is not cropped takes even sizes only."""
+    photos, _ = scored  # of 8 x 13, 9 x 12, ...
+    net[0].write_text(SKIP)
+    rng = np.random.default_rng(0)
+    shapes = {"fine": (5, 3, 1, 1), "up": (5, 5, 2, 2), "wide": (5, 5, 3, 3)}
+    write_weights(net[1], {name: [rng.standard_normal(shape), np.ones(5)] for name, shape in shapes.items()})
+    save_labels(tmp_path / "labels" / "even.png", true_labels(10, 14, 9))
+    even = save(tmp_path / "photos" / "even.png", noise(10, 14))
+    words = ("--model", net[0], "--weights", net[1], "--backend", "numpy", "--out", tmp_path / "out")
+    for command in (("score", "--labels", tmp_path / "labels", *words[:-2]), ("segment", *words)):
+        assert Run(capsys, *command, even).status == 0
+        run = Run(capsys, *command, even, photos[0])
+        shapes = "(1, 5, 8, 12) and (1, 5, 8, 13)"
+        message = f"{photos[0]}: fuse (EltwiseLayer): inputs of the shapes {shapes} must be of one size\n"
+        assert run.status == 2 and run.err.endswith(message)
+
+
 def test_one_output_is_scored(tmp_path, capsys):
     rng = np.random.default_rng(0)
     names = {"score_sem": 4, "score_geo": 3}

@@ -42,3 +42,30 @@ def test_what_is_known_is_checked_at_once():
         same_sizes(at.TensorType("float64", shape=(5, None))(), X, but=1)
     with pytest.raises(SizeError, match="2 and 1 axes"):
         same_sizes(X, X[0])
+
+
+def test_from_an_axis_on():
+    x, y = at.TensorType("float64", shape=(2, None, 4))(), at.TensorType("float64", shape=(3, None))()
+    assert same_sizes(x, y, axis=1).type.shape == (3, 4)
+    with pytest.raises(
+        SizeError, match=r"shape \(3, None\) does not lie on one of shape \(2, None, 4\) from axis 2 on"
+    ):
+        same_sizes(x, y, axis=2)
+    whole = np.zeros((2, 3, 4))
+    part = np.arange(12.0).reshape(3, 4)
+    np.testing.assert_array_equal(run("python", lambda x, y: same_sizes(x, y, axis=1), whole, part), part)
+    with pytest.raises(
+        SizeError, match=r"shape \(2, 3\) does not lie on one of shape \(2, 3, 4\) from axis 1 on"
+    ) as error:
+        run("python", lambda x, y: same_sizes(x, y, axis=1), whole, X)
+    assert error.value.axis == 1
+
+
+def test_what_both_give_has_one_set_of_sizes():
+    """Nothing of a shape is compared by Aesara, whose error would come first and say less."""
+    x, y = at.dmatrix(), at.dmatrix()
+    function = aesara.function([x, y], (x + same_sizes(x, y)).shape, mode="FAST_RUN", on_unused_input="ignore")
+    assert not [
+        node for node in function.maker.fgraph.apply_nodes if isinstance(node.op, aesara.raise_op.CheckAndRaise)
+    ]
+    np.testing.assert_array_equal(function(X, X), [2, 3])

@@ -174,6 +174,9 @@ def test_crop_range():
         crop_range(10, 8, 3, axis=2)
     with pytest.raises(SizeError, match=r"beyond the 10 there are$"):
         crop_range(10, 12)
+    for size, target in ((10, 0), (-1, 3)):
+        with pytest.raises(SizeError, match=rf"axis 3: a crop of {size} cells to {target}: .*image is too small"):
+            crop_range(size, target, axis=3)
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 9))

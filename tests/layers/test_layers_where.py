@@ -14,12 +14,14 @@ from deconv_legacy.layers import (
     ConvolutionLayer,
     CropLayer,
     DeconvolutionLayer,
+    EltwiseLayer,
     ExpressionLayer,
     InputLayer,
     Network,
     PoolLayer,
     ReluLayer,
     SoftmaxLossLayer,
+    UpscoreLayer,
 )
 
 
@@ -62,6 +64,39 @@ def test_the_layer_is_named(backend):
         assert "\n" not in str(error.value)
         assert error.value.axis == axis
         assert backend == "jax" or "Apply node" in str(error.value.__cause__)
+
+
+def skip(cropped):
+    """A skip connection with too little padding, and scores that are enlarged and cropped to the photo."""
+    data = InputLayer((None, 3, None, None))
+    pool = PoolLayer(data, 2, name="pool")
+    head = ConvolutionLayer(PoolLayer(pool, 2, name="pool2"), (3, 3, 4, 4), 1, 0, "head", filter_flip=False)
+    up = UpscoreLayer(head, 2, "up")
+    fuse = EltwiseLayer([up, CropLayer(pool, up, 0, name="near") if cropped else pool], name="fuse")
+    return Network(CropLayer(UpscoreLayer(fuse, 2, "up2"), data, 0, name="score"))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_sizes_that_follow_from_two_inputs(backend):
+    """The sizes of a sum decide those of layers after it; the check comes before Aesara's own, which names nothing."""
+    function = skip(cropped=False).function(backend=backend)
+    with pytest.raises(
+        SizeError, match=r"^fuse \(EltwiseLayer\): inputs of the shapes \(1, 3, 16, 22\) and .* one size"
+    ):
+        function(np.ones((1, 3, 40, 52), "float32"))
+    with pytest.raises(
+        SizeError, match=r"^head \(ConvolutionLayer\): .*kernel of 4 is larger than the input of size 3"
+    ):
+        function(np.ones((1, 3, 12, 40), "float32"))
+    function = skip(cropped=True).function(backend=backend)
+    with pytest.raises(SizeError, match=r"^score \(CropLayer\): .*a crop to 40 .* beyond the 34"):
+        function(np.ones((1, 3, 40, 52), "float32"))
+    # whichever comes first: one needs the sizes alone, the other the numbers
+    words = (
+        r"^(near \(CropLayer\): Crop: axis 2: a crop of 4 cells to 0: .*too small|head \(ConvolutionLayer\): .*kernel)"
+    )
+    with pytest.raises(SizeError, match=words):
+        function(np.ones((1, 3, 8, 40), "float32"))
 
 
 def test_modes_of_ones_own():

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from deconv_legacy import fillers
+from deconv_legacy import engine, fillers
 from deconv_legacy.caffe.registry import layer_type
 from deconv_legacy.caffe.types._common import axis_of, need
 from deconv_legacy.engine import aesara
@@ -73,30 +73,20 @@ class _ScaleByBottom(Layer):
         super().__init__(bottoms, spec.name)
         x, scale = self.inputs
         axis = axis_of(spec, bottoms[0], spec.scale_param.axis) if scale.ndim else 0
-        y = x * _spread(spec, x, scale, axis)
+        y = x * self.located(lambda: _spread(x, scale, axis))
         if spec.scale_param.bias_term:
             given = build.shared(spec, 0)
             shape = tuple(scale.type.shape) if given is None else given.get_value(borrow=True).shape
             filler = build.filler(spec.scale_param.bias_filler)
-            y = y + _spread(spec, x, self.add_param(given, shape, "bias", filler, build.rng), axis)
+            bias = self.add_param(given, shape, "bias", filler, build.rng)
+            y = y + self.located(lambda: _spread(x, bias, axis))
         self.outputs = [y]
 
 
-def _spread(spec: Any, x: Any, part: Any, axis: int) -> Any:
+def _spread(x: Any, part: Any, axis: int) -> Any:
     """`part` with axes of size 1 around, so that it lies on axes ``axis ...`` of x."""
-    stop = axis + part.ndim
-    if stop > x.ndim or any(
-        None not in (n, m) and n != m for n, m in zip(part.type.shape, x.type.shape[axis:stop], strict=True)
-    ):
-        raise SizeError(
-            f"a blob of shape {part.type.shape} does not lie on {x.type.shape} from axis {axis} on",
-            axis=axis,
-            where=f"{spec.name} ({spec.type})",
-        )
-    check = aesara.raise_op.CheckAndRaise(SizeError, f"{spec.name} ({spec.type}): the blobs differ in their sizes")
-    equal = [at.eq(part.shape[i], x.shape[axis + i]) for i in range(part.ndim) if part.type.shape[i] is None]
-    part = check(part, *equal) if equal else part
-    return part.dimshuffle(["x"] * axis + list(range(part.ndim)) + ["x"] * (x.ndim - stop))
+    part = engine.same_sizes(x, part, axis=axis)
+    return part.dimshuffle(["x"] * axis + list(range(part.ndim)) + ["x"] * (x.ndim - axis - part.ndim))
 
 
 @layer_type("Bias")
@@ -105,9 +95,7 @@ def _bias(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     param = spec.bias_param
     if len(bottoms) > 1:
         axis = axis_of(spec, bottoms[0], param.axis) if bottoms[1].output.ndim else 0
-        return ExpressionLayer(
-            bottoms, lambda x, bias: x + _spread(spec, x, bias, axis), spec.name, keeps_coordinates=True
-        )
+        return ExpressionLayer(bottoms, lambda x, bias: x + _spread(x, bias, axis), spec.name, keeps_coordinates=True)
     filler = build.filler(param.filler)
     bias = build.shared(spec, 0)
     return BiasLayer(bottoms[0], param.axis, param.num_axes, bias, spec.name, filler=filler, rng=build.rng)
