@@ -227,10 +227,19 @@ def test_tilings(case, threads):
         np.testing.assert_array_equal(value, again)
 
 
-@pytest.mark.parametrize("name", ["blocks of channels, several images", "tiles of one large image, stride"])
-def test_numpy_at_size(name):
+@pytest.mark.parametrize("backend", [backend for backend in BACKENDS if backend != "c"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "blocks of channels, several images",
+        "tiles of one large image, stride",
+        "tiles of large images, groups",
+        "several images a tile, the last one smaller",
+    ],
+)
+def test_long_sums_without_c(name, backend):
     case = TILINGS[name]
-    all_close(case.values("python", "float32"), case.expected, "float32")
+    all_close(case.values(backend, "float32"), case.expected, "float32", case.scales)
 
 
 @pytest.mark.skipif("c" not in BACKENDS, reason="no compiler")

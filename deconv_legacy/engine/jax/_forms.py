@@ -34,6 +34,7 @@ Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
 _UNROLLED = 64  # taps; for larger filters the program would become long
+_ADDED, _SMALL = 256, 256  # cells, and numbers of a matrix: see `_weights_by_taps`
 _FEW = 4  # taps, which are worth a copy of the image each
 _COPIED = 2**24  # numbers: more copies save no time on a CPU
 _FAR = 16  # cells from one step to the next
@@ -262,10 +263,23 @@ def _weights_by_taps(x: Any, y: Any, kernel: Ints, form: Form) -> Any:
     """A matrix product for each tap: for small images half the time of XLA's convolution on a CPU."""
     dtype, batch, groups, out = x.dtype, x.shape[0], form.groups, y.shape[2:]
     x, y, exact = _in_precision(_padded(x, form.pads), y)
-    parts = [x[window].reshape(batch, groups, -1, *out) for window in _windows(kernel, out, form)]
-    y = y.reshape(batch, groups, -1, *out)
-    cells = (0, *range(3, 3 + len(out)))
-    dimensions = ((cells, cells), ((1,), (1,)))
+    filters, channels = y.shape[1] // groups, x.shape[1] // groups
+    # the cells that one product adds up: XLA's loop for small matrices adds one after the other, and rounds each sum
+    cells = math.prod(out)
+    small = filters * channels < _SMALL
+    block = min(cells, _ADDED) if small else cells
+    missing = [(0, 0)] * 3 + [(0, -cells % block)]
+
+    def blocks(values: Any) -> Any:
+        """(N, groups, channels, blocks, cells)."""
+        values = values.reshape(batch, groups, -1, cells)
+        return jnp.pad(values, missing).reshape(*values.shape[:3], -1, block)
+
+    y = blocks(y)
+    dimensions = (((4,), (4,)), ((1, 0, 3), (1, 0, 3))) if small else (((0, 3, 4), (0, 3, 4)), ((1,), (1,)))
+    parts = [blocks(x[window]) for window in _windows(kernel, out, form)]
     products = [lax.dot_general(y, part, dimensions, precision=exact) for part in parts]
+    if small:
+        products = [product.sum((1, 2)) for product in products]
     # (groups, M / groups, C / groups) for each tap
-    return jnp.stack(products, -1).reshape(-1, x.shape[1] // groups, *kernel).astype(dtype)
+    return jnp.stack(products, -1).reshape(-1, channels, *kernel).astype(dtype)
