@@ -30,7 +30,7 @@ _SIMPLE_ESCAPES = {
 }  # fmt: skip
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 _CLOSING = {"{": "}", "<": ">"}
-_FORK_HINT = "; forks of Caffe have it: allow_unknown=True reads it"
+_FORK_HINT = "; forks of Caffe have it, and --forks reads it, in Python forks=True or read_net's allow_unknown=True"
 _MAX_DEPTH = 100
 _MAX_LISTED = 20
 _MAX_PLACES = 4

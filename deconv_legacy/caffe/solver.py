@@ -75,7 +75,7 @@ class SGDSolver:
     ----------
     solver_file
         A solver prototxt, or a SolverParameter. Files that it names are looked up from the working directory.
-    caffe_cpu_sum
+    forks, caffe_cpu_sum
         As for `Net`.
 
     Attributes
@@ -98,12 +98,12 @@ class SGDSolver:
     histories: ClassVar[int] = 1
     """How many arrays the rule keeps for each parameter."""
 
-    def __init__(self, solver_file: Any, *, caffe_cpu_sum: bool | None = None):
-        self._caffe_cpu_sum = caffe_cpu_sum
+    def __init__(self, solver_file: Any, *, forks: bool = False, caffe_cpu_sum: bool | None = None):
+        self._forks, self._caffe_cpu_sum = forks, caffe_cpu_sum
         self.log: Callable[[str], Any] = _state.log_info
         self.action: Callable[[], str | None] = lambda: None
         self.after_step: list[Callable[[float], Any]] = []
-        self.param = read_solver(solver_file) if isinstance(solver_file, (str, os.PathLike)) else solver_file
+        self.param = _param(solver_file, forks)
         if self.param.random_seed >= 0:
             _state.set_random_seed(self.param.random_seed)
         self._check()
@@ -174,7 +174,7 @@ class SGDSolver:
         return [self._make_net(source, TEST, states[i] if states else None) for i, source in enumerate(sources)]
 
     def _make_net(self, source: Any, phase: int, state: Any) -> Net:
-        net = read_net(source) if isinstance(source, str) else source
+        net = read_net(source, allow_unknown=self._forks) if isinstance(source, str) else source
         level = state.level if state is not None and state.HasField("level") else net.state.level
         stages = list(state.stage) if state is not None else []
         return Net(net, phase, level, stages, caffe_cpu_sum=self._caffe_cpu_sum)
@@ -466,9 +466,15 @@ SOLVERS = {
 }
 
 
-def get_solver(solver_file: Any, *, caffe_cpu_sum: bool | None = None) -> SGDSolver:
-    """The solver that a file's ``type`` asks for."""
-    param = read_solver(solver_file) if isinstance(solver_file, (str, os.PathLike)) else solver_file
+def get_solver(solver_file: Any, *, forks: bool = False, caffe_cpu_sum: bool | None = None) -> SGDSolver:
+    """The solver that a file's ``type`` asks for; the others as for `SGDSolver`."""
+    param = _param(solver_file, forks)
     if param.type not in SOLVERS:
         raise MismatchError(f"unknown solver type {param.type!r}; there are {', '.join(SOLVERS)}")
-    return SOLVERS[param.type](param, caffe_cpu_sum=caffe_cpu_sum)
+    return SOLVERS[param.type](param, forks=forks, caffe_cpu_sum=caffe_cpu_sum)
+
+
+def _param(solver_file: Any, forks: bool) -> Any:
+    """A SolverParameter, which may be one already."""
+    is_file = isinstance(solver_file, (str, os.PathLike))
+    return read_solver(solver_file, allow_unknown=forks) if is_file else solver_file

@@ -15,7 +15,9 @@ from deconv_legacy.layers import all_layers
 __all__ = ["describe", "draw", "text"]
 
 
-def describe(path: str, sizes: dict[str, tuple[int, ...]], pixel: tuple[int, int] | None) -> dict[str, Any]:
+def describe(
+    path: str, sizes: dict[str, tuple[int, ...]], pixel: tuple[int, int] | None, forks: bool = False
+) -> dict[str, Any]:
     """Facts about a net, from its layers and `deconv_legacy.geometry` alone.
 
     Parameters
@@ -24,8 +26,10 @@ def describe(path: str, sizes: dict[str, tuple[int, ...]], pixel: tuple[int, int
         Shapes of inputs in place of the file's.
     pixel
         Row and column of the output, by default in its middle.
+    forks
+        Whether the file may have what forks of Caffe added.
     """
-    spec = read_net(path)
+    spec = read_net(path, allow_unknown=forks)
     net = build_net(spec, 1, input_shapes=sizes, free=False, path=path)
     rows = shapes.describe(net)
     free = build_net(spec, 1, input_shapes={n: (None, s[1], None, None) for n, s in sizes.items()}, path=path)

@@ -61,12 +61,12 @@ def _named(item: Any) -> Iterator[None]:
 
 
 class Job:
-    """What a worker must know: a net's files, as bytes, its heads, the backend."""
+    """What a worker must know: a net's files, as bytes, its heads, whether it is a fork's, the backend."""
 
-    def __init__(self, prototxt: Path, weights: Path, heads: Sequence[str], backend: str | None):
+    def __init__(self, prototxt: Path, weights: Path, heads: Sequence[str], forks: bool, backend: str | None):
         self.files = {"net.prototxt": prototxt.read_bytes(), f"weights{weights.suffix}": weights.read_bytes()}
-        self.heads, self.backend = tuple(heads), backend
-        texts = [*self.files.values(), repr((self.heads, self.backend)).encode()]
+        self.heads, self.forks, self.backend = tuple(heads), forks, backend
+        texts = [*self.files.values(), repr((self.heads, forks, backend)).encode()]
         self.key = hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()
 
 
@@ -82,7 +82,7 @@ def _compute(job: Job, blob: np.ndarray) -> list[np.ndarray]:
             paths = [Path(folder) / name for name in job.files]
             for path, text in zip(paths, job.files.values(), strict=True):
                 path.write_bytes(text)
-            net = build_net(read_net(paths[0]))
+            net = build_net(read_net(paths[0], allow_unknown=job.forks))
             net.load(paths[1])
         _functions[job.key] = net.function(list(job.heads), backend=job.backend)
     return _functions[job.key](blob)

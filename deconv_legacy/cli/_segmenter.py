@@ -16,7 +16,7 @@ import numpy as np
 from deconv_legacy import engine
 from deconv_legacy.caffe import BuiltNet, build_net, read_mean, read_net
 from deconv_legacy.cli import _images
-from deconv_legacy.cli._common import add_backend
+from deconv_legacy.cli._common import add_backend, add_forks
 from deconv_legacy.cli._pipeline import Job, connect, on_workers, overlapped
 from deconv_legacy.errors import MismatchError
 
@@ -51,6 +51,7 @@ def add_segmenter(parser: argparse.ArgumentParser) -> None:
         help="a blob of scores; may be repeated (default: 'score' if there is one, else each output of the net)",
     )
     add_backend(parser)
+    add_forks(parser)
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
@@ -104,6 +105,7 @@ class Segmenter:
     palette: np.ndarray
     net: BuiltNet
     heads: list[str]
+    forks: bool
     backend: str | None
     scheduler: str | None
 
@@ -122,12 +124,12 @@ class Segmenter:
             mean, classes, palette = np.array(CAFFE_MEAN), (), _images.voc_palette()
         if args.mean is not None:
             mean = _mean(args.mean)
-        net = build_net(read_net(prototxt), path=prototxt)
+        net = build_net(read_net(prototxt, allow_unknown=args.forks), path=prototxt)
         heads = _heads(net, args.output_blob)
         unused = net.load(weights)
         if unused:
             warnings.warn(f"{weights}: weights of layers that the net does not have: {', '.join(unused)}")
-        return cls(prototxt, weights, mean, classes, palette, net, heads, args.backend, args.scheduler)
+        return cls(prototxt, weights, mean, classes, palette, net, heads, args.forks, args.backend, args.scheduler)
 
     def over(
         self,
@@ -143,7 +145,7 @@ class Segmenter:
         scheduler; `write` takes the item and the result, here.
         """
         if self.scheduler is not None:
-            job = Job(self.prototxt, self.weights, self.heads, self.backend)
+            job = Job(self.prototxt, self.weights, self.heads, self.forks, self.backend)
             return on_workers(connect(self.scheduler), job, items, read, reduce, write)
         function = self.net.function(self.heads, backend=self.backend)
         return overlapped(items, read, lambda value: reduce(function(value[0]), *value[1:]), write)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deconv_legacy.cli._common import add_backend
+from deconv_legacy.cli._common import add_backend, add_forks
 from deconv_legacy.cli._imports import serve_caffe
 
 __all__ = ["add_flags", "both", "python_layers", "set_backend", "stages", "warn"]
@@ -26,6 +26,7 @@ def add_flags(parser: argparse.ArgumentParser, ignored: tuple[str, ...]) -> None
         *both("gpu"), metavar="ID", help="a GPU for JAX, or `all`: the first; without one a warning, and the CPU"
     )
     add_backend(parser)
+    add_forks(parser)
     parser.add_argument(*both("level"), type=int, default=0, help="the net's level, for include and exclude rules")
     parser.add_argument(
         *both("stage"), default="", metavar="A,B", help="the net's stages, for include and exclude rules"

@@ -19,7 +19,7 @@ from typing import Any
 
 from deconv_legacy import geometry
 from deconv_legacy.cli import _explain_deconv, _explain_frameworks
-from deconv_legacy.cli._common import add_json, input_shape, print_json
+from deconv_legacy.cli._common import add_forks, add_json, input_shape, print_json
 from deconv_legacy.cli._explain_frameworks import FRAMEWORKS, Call
 from deconv_legacy.errors import MismatchError
 
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pixel", metavar="ROW,COLUMN", help="of a net's output (default in its middle)")
     parser.add_argument("--photo", metavar="FILE", help="to draw on what the pixel sees")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the drawing: .svg or .png")
+    add_forks(parser)
     add_json(parser)
 
 
@@ -132,7 +133,7 @@ def _net(args: argparse.Namespace) -> int:
             sizes = {"data": (1, 3, *photo.shape[:2])}
     if pixel is not None and len(pixel) != 2:
         raise MismatchError(f"--pixel {args.pixel} is not of the form ROW,COLUMN")
-    facts = _explain_net.describe(args.what, sizes, pixel)
+    facts = _explain_net.describe(args.what, sizes, pixel, args.forks)
     if args.out:
         from deconv_legacy.caffe._files import replacing
 

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
             args.level,
             stages(args.stage),
             args.weights or None,
+            forks=args.forks,
             caffe_cpu_sum=args.caffe_cpu_sum or None,
         )
         found = time_layers(net, progress(range(args.iterations), "it"))

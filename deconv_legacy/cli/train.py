@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.weights and args.snapshot and args.snapshot != "auto":
         raise MismatchError("give a snapshot to go on from or weights to begin with, not both")
     set_backend(args)
-    param = read_solver(args.solver)
+    param = read_solver(args.solver, allow_unknown=args.forks)
     if args.level:
         param.train_state.level = args.level
     param.train_state.stage.extend(stages(args.stage))
@@ -61,7 +61,7 @@ def _train(args: argparse.Namespace, param: Any, snapshot: str | None) -> int:
     from deconv_legacy.caffe._state import log_line
 
     start = time.monotonic()
-    solver = get_solver(param, caffe_cpu_sum=args.caffe_cpu_sum or None)
+    solver = get_solver(param, forks=args.forks, caffe_cpu_sum=args.caffe_cpu_sum or None)
     if snapshot:
         solver.restore(snapshot)
     elif args.weights:

@@ -95,7 +95,9 @@ def test_unknown_fields_on_request():
 layer { name: "b" bn_param { bn_mode: INFERENCE } convolution_param { hole: 4 } }
 layers_: -inf
 """
-    with pytest.raises(FileFormatError, match=r"5 problems(.|\n)* 'hole'; forks of Caffe have it: allow_unknown=True"):
+    with pytest.raises(
+        FileFormatError, match=r"5 problems(.|\n)* 'hole'; forks of Caffe have it, and --forks reads it"
+    ):
         prototxt.parse_net(text)
     with pytest.warns(UserWarning) as caught:
         net = prototxt.parse_net(text, path="deeplab.prototxt", allow_unknown=True)

@@ -9,7 +9,7 @@ import signal
 
 import numpy as np
 import pytest
-from cli_helpers import Run
+from cli_helpers import Run, noise, save
 
 from deconv_legacy import caffe, engine
 from deconv_legacy.caffe.caffemodel import read_solverstate, read_weights
@@ -104,6 +104,35 @@ def test_what_is_wrong(folder, capsys):
     (folder / "snap").write_text("a file")
     assert "snap cannot be written to" in Run(capsys, "train", "-solver", "solver.prototxt").error()
     assert "required: -model" in Run(capsys, "time").error()
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_forks_net(folder, capsys):
+    """Train, time and explain it, label and score photos with it: `hole` is DeepLab's dilation."""
+    layers = """layer { name: "c" type: "Convolution" bottom: "x" top: "score" convolution_param {
+                num_output: 2 kernel_size: 3 pad: 2 hole: 2 weight_filler { type: "xavier" } } }"""
+    data = """layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param {
+        shape { dim: [1, 3, 4, 5] } shape { dim: [1, 1, 4, 5] } data_filler { type: "gaussian" } data_filler { } } }"""
+    loss = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "t" top: "loss" }'
+    (folder / "net.prototxt").write_text(data + layers + loss)
+    (folder / "deploy.prototxt").write_text('input: "x" input_shape { dim: [1, 3, 4, 5] }' + layers)
+    photo = save(folder / "photo.png", noise(4, 5))
+    save(folder / "photo_labels.png", noise(4, 5)[:, :, 0] % 2)
+    solver = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 1 snapshot: 1 snapshot_prefix: "s"'
+    (folder / "solver.prototxt").write_text(solver)
+    net = ["--model", "deploy.prototxt", "--weights", "s_iter_1.caffemodel", "--backend", "numpy"]
+    for words in (
+        ["train", "-solver", "solver.prototxt", "--backend", "numpy"],
+        ["time", "-model", "net.prototxt", "-iterations", "1", "--backend", "numpy"],
+        ["explain", "deploy.prototxt"],
+        ["segment", photo, "--out", "out", *net],
+        ["score", photo, "--labels", ".", *net],
+    ):
+        assert "'hole'; forks of Caffe have it, and --forks reads it" in Run(capsys, *words).error()
+        run = Run(capsys, *words, "--forks", *(["--json"] if words[0] == "train" else []))
+        assert run.status == 0 and "ConvolutionParameter.hole (of a fork; kept)" in run.err
+        if words[0] == "train":
+            assert json.loads(run.out)["parameters"]["c"] == [[2, 3, 3, 3], [2]]
 
 
 def test_signals(folder, capsys, monkeypatch):
