@@ -98,7 +98,7 @@ def mrg(op, node):
         streams = state.shape[0]
         # number i comes from stream i % streams
         steps, rest = divmod(int(np.prod(shape)), streams)
-        state, numbers = lax.scan(lambda state, _: _next(state), jnp.asarray(state), length=steps, unroll=8)
+        state, numbers = lax.scan(lambda state, _: _next(state), jnp.asarray(state), length=steps)
         numbers = numbers.ravel()
         if rest:
             some, last = _next(state[:rest])
