@@ -106,6 +106,30 @@ def test_imports_go_down():
     assert not wrong
 
 
+def modules():
+    """Name of each module -> those that it imports, for type checkers alone too."""
+    names = {".".join(("deconv_legacy", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in sources()}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    found = {}
+    for name, path in names.items():
+        found[name] = set()
+        for _, imported in imports(path):
+            # a name in a module, or a module in a package
+            while imported and imported not in names:
+                imported = imported.rpartition(".")[0]
+            found[name] |= {imported} - {"", name}
+    return found
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    left = modules()
+    assert left["deconv_legacy.caffe.net"] >= {"deconv_legacy.caffe._passes", "deconv_legacy.errors"}
+    while free := {name for name, imported in left.items() if not imported & left.keys()}:
+        left = {name: imported for name, imported in left.items() if name not in free}
+    # what is left lies on a circle, or imports what does
+    assert not left
+
+
 def test_only_tests_and_checks_call_the_reference():
     assert not [place for place, room, other in ours() if other == "reference" and room not in REFERENCE_USERS]
 

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from deconv_legacy.caffe.net import Net
+from deconv_legacy.caffe.blob import Blob
 
 __all__ = ["forward_all", "forward_backward_all"]
 
 Rows = dict[str, list[np.ndarray]]
 
 
-def forward_all(net: Net, blobs: Sequence[str], arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+class _Net(Protocol):
+    """What is needed of a `Net`."""
+
+    blobs: OrderedDict[str, Blob]
+    inputs: list[str]
+    outputs: list[str]
+
+    def forward(self, blobs: Sequence[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]: ...
+
+    def backward(self, diffs: Sequence[str] | None = None, **kwargs: Any) -> dict[str, np.ndarray]: ...
+
+
+def forward_all(net: _Net, blobs: Sequence[str], arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """See `Net.forward_all`."""
     outputs: Rows = {name: [] for name in {*net.outputs, *blobs}}
     for batch in _batches(net, arrays):
@@ -25,7 +37,7 @@ def forward_all(net: Net, blobs: Sequence[str], arrays: Mapping[str, Any]) -> di
 
 
 def forward_backward_all(
-    net: Net, blobs: Sequence[str], diffs: Sequence[str], arrays: Mapping[str, Any]
+    net: _Net, blobs: Sequence[str], diffs: Sequence[str], arrays: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """See `Net.forward_backward_all`."""
     of_blobs: Rows = {name: [] for name in {*net.outputs, *blobs}}
@@ -40,7 +52,7 @@ def forward_backward_all(
     return _stacked(of_blobs, arrays), _stacked(of_diffs, arrays)
 
 
-def _batches(net: Net, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _batches(net: _Net, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Cut arrays into batches of the net's size, the last filled up with zeros."""
     size = next(iter(net.blobs.values())).num
     for start in range(0, _count(arrays), size):

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from deconv_legacy.caffe._segment import Segment
-from deconv_legacy.caffe.blob import DATA, DIFF
-
-if TYPE_CHECKING:
-    from deconv_legacy.caffe.net import Net
+from deconv_legacy.caffe.blob import DATA, DIFF, Blob, ParamBlob
 
 __all__ = ["BackwardPass", "ForwardPass"]
+
+
+class _Net(Protocol):
+    """What a pass needs of a `Net`."""
+
+    blobs: OrderedDict[str, Blob]
+    _wanted: tuple[dict[str, None], dict[str, None]]
+    _random: np.random.Generator
+    _variables: dict[Any, ParamBlob]
+    _shapes: list[tuple[int, ...]]
+
+    def _given_shapes(self) -> list[tuple[int, ...]]: ...
+
+    def _before_update(self) -> AbstractContextManager[None]: ...
 
 
 class _Pass:
     """A pass that has `made` one array, `which`, of some blobs, or can make it."""
 
-    def __init__(self, net: Net, which: int, made: Sequence[str]):
+    def __init__(self, net: _Net, which: int, made: Sequence[str]):
         self.net, self.which, self.made = net, which, list(made)
 
     def keep(self) -> None:
@@ -56,7 +71,7 @@ class _Pass:
 class ForwardPass(_Pass):
     """A forward through a segment."""
 
-    def __init__(self, net: Net, segment: Segment):
+    def __init__(self, net: _Net, segment: Segment):
         super().__init__(net, DATA, list(segment.tops))
         self.segment = segment
         self.inputs = [net.blobs[name].data for name in segment.inputs]
