@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from deconv_legacy import engine
 from deconv_legacy.errors import DeconvLegacyError, MissingExtraError, SizeError
 
-__all__ = ["Job", "connect", "on_workers", "overlapped"]
+__all__ = ["Job", "connect", "labelling", "on_workers", "overlapped"]
 
 
 def overlapped(
@@ -60,13 +61,24 @@ def _named(item: Any) -> Iterator[None]:
         raise error.at(str(item)) from None
 
 
-class Job:
-    """What a worker must know: a net's files, as bytes, its heads, whether it is a fork's, the backend."""
+def labelling(net: Any, heads: Sequence[str], scores: bool, backend: str | None) -> Any:
+    """Compile a net: a photo's blob in; out a list of each head's labels, uint8 ``(1, rows, columns)``, then, where
+    asked for, the scores of each, ``(1, classes, rows, columns)``."""
+    found = [net.blobs[head].output for head in heads]
+    outputs = [*map(engine.labels, found), *(found if scores else ())]
+    inputs = [layer.output for layer in net.input_layers]
+    return engine.compile(inputs, outputs, backend=backend, on_unused_input="ignore")
 
-    def __init__(self, prototxt: Path, weights: Path, heads: Sequence[str], forks: bool, backend: str | None):
+
+class Job:
+    """What a worker must know: a net's files, as bytes, whether it is a fork's, and what `labelling` takes."""
+
+    def __init__(
+        self, prototxt: Path, weights: Path, forks: bool, heads: Sequence[str], scores: bool, backend: str | None
+    ):
         self.files = {"net.prototxt": prototxt.read_bytes(), f"weights{weights.suffix}": weights.read_bytes()}
-        self.heads, self.forks, self.backend = tuple(heads), forks, backend
-        texts = [*self.files.values(), repr((self.heads, forks, backend)).encode()]
+        self.forks, self.options = forks, (tuple(heads), scores, backend)
+        texts = [*self.files.values(), repr((forks, self.options)).encode()]
         self.key = hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()
 
 
@@ -74,7 +86,7 @@ _functions: dict[str, Any] = {}
 
 
 def _compute(job: Job, blob: np.ndarray) -> list[np.ndarray]:
-    """On a worker: the scores of each head. The net is compiled once in each of its processes."""
+    """On a worker: what `labelling` gives. The net is compiled once in each of its processes."""
     if job.key not in _functions:
         from deconv_legacy.caffe import build_net, read_net
 
@@ -84,7 +96,7 @@ def _compute(job: Job, blob: np.ndarray) -> list[np.ndarray]:
                 path.write_bytes(text)
             net = build_net(read_net(paths[0], allow_unknown=job.forks))
             net.load(paths[1])
-        _functions[job.key] = net.function(list(job.heads), backend=job.backend)
+        _functions[job.key] = labelling(net, *job.options)
     return _functions[job.key](blob)
 
 
@@ -124,7 +136,7 @@ def on_workers(
 ) -> Iterator[tuple[Any, Any]]:
     """The same on the workers of a Dask scheduler: photos are read and results written here, once each; the net's files
     travel once to each worker, so that nothing but the address is needed. `read` gives the net's input and what else
-    `reduce` takes behind the scores; what `reduce` makes of them comes back.
+    `reduce` takes behind what `labelling` gives; what `reduce` makes of them comes back.
 
     What a worker was at when it died is computed again by another. Two photos for each thread of a worker are under
     way, so that memory stays bounded here and there.

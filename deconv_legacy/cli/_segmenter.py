@@ -17,7 +17,7 @@ from deconv_legacy import engine
 from deconv_legacy.caffe import BuiltNet, build_net, read_mean, read_net
 from deconv_legacy.cli import _images
 from deconv_legacy.cli._common import add_backend, add_forks
-from deconv_legacy.cli._pipeline import Job, connect, on_workers, overlapped
+from deconv_legacy.cli._pipeline import Job, connect, labelling, on_workers, overlapped
 from deconv_legacy.errors import MismatchError
 
 __all__ = ["CAFFE_MEAN", "MODEL", "Segmenter", "add_segmenter", "blob_of", "class_names", "name_of", "prepare"]
@@ -137,18 +137,24 @@ class Segmenter:
         read: Callable[[Any], tuple[Any, ...]],
         reduce: Callable[..., Any],
         write: Callable[[Any, Any], Any],
+        *,
+        scores: bool = False,
     ) -> Iterator[tuple[Any, Any]]:
         """Each item with what `write` made of it, in any order.
 
         `read` gives an item's photo as `blob_of` makes it, and what else `reduce` takes behind the list of the heads'
-        scores, each ``(1, classes, rows, columns)``. `reduce` runs where the net does, which may be a worker of the
-        scheduler; `write` takes the item and the result, here.
+        labels, and of their `scores` if asked: see `labelling`. `reduce` runs where the net does, which may be a worker
+        of the scheduler; `write` takes the item and the result, here.
         """
         if self.scheduler is not None:
-            job = Job(self.prototxt, self.weights, self.heads, self.forks, self.backend)
+            job = Job(self.prototxt, self.weights, self.forks, self.heads, scores, self.backend)
             return on_workers(connect(self.scheduler), job, items, read, reduce, write)
-        function = self.net.function(self.heads, backend=self.backend)
+        function = labelling(self.net, self.heads, scores, self.backend)
         return overlapped(items, read, lambda value: reduce(function(value[0]), *value[1:]), write)
+
+    def classes_of(self, head: str) -> int:
+        """How many classes a head has scores for."""
+        return self.net.blobs[head].output_shape[1]
 
     def sizes(self, head: str) -> Callable[[int, int], tuple[int, ...]]:
         """A function from the rows and columns of a photo to those of a head's scores, which it does not compute."""

@@ -105,7 +105,7 @@ def _of_net(net: Segmenter, pictures: Sequence[_Picture], ignored: int) -> tuple
     if len(net.heads) > 1:
         raise MismatchError(f"the net has several outputs, and one is scored: --output-blob {' or '.join(net.heads)}")
     (head,) = net.heads
-    classes = net.net.blobs[head].output_shape[1]
+    classes = net.classes_of(head)
     size_of = functools.cache(net.sizes(head))
 
     def check(picture: _Picture) -> None:
@@ -123,7 +123,7 @@ def _of_net(net: Segmenter, pictures: Sequence[_Picture], ignored: int) -> tuple
         return photo, _labels(picture.truth, classes, ignored)
 
     _check(pictures, check)
-    return classes, net.over(pictures, read, _histogram, lambda _, histogram: histogram)
+    return classes, net.over(pictures, read, functools.partial(_histogram, classes), lambda _, histogram: histogram)
 
 
 def _of_predictions(pictures: Sequence[_Picture], classes: int, ignored: int) -> Iterator[tuple[Any, np.ndarray]]:
@@ -151,10 +151,9 @@ def _number_of_classes(args: argparse.Namespace, names: Sequence[str]) -> int:
     return len(names)
 
 
-def _histogram(heads: list[np.ndarray], truth: np.ndarray) -> np.ndarray:
+def _histogram(classes: int, found: list[np.ndarray], truth: np.ndarray) -> np.ndarray:
     """The confusion matrix of one photo, where the net runs."""
-    scores = heads[0][0]
-    return confusion(truth, scores.argmax(axis=0), len(scores))
+    return confusion(truth, found[0][0], classes)
 
 
 def _check(pictures: Sequence[_Picture], check: Callable[[_Picture], Any]) -> None:

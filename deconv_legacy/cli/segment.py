@@ -21,6 +21,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> None:
                 _write(target["scores"], lambda file, x=scores: np.savez(file, scores=x))
         return [counts for _, counts, _ in results]
 
-    results = model.over(args.photos, read, partial(_label, args.scores), write)
+    label = partial(_label, [model.classes_of(head) for head in heads])
+    results = model.over(args.photos, read, label, write, scores=args.scores)
     counts = {path: found for path, found in progress(results, "photo", len(args.photos))}
     pixels = {head: {str(path): counts[path][i] for path in args.photos} for i, head in enumerate(heads)}
 
@@ -88,13 +90,12 @@ def run(args: argparse.Namespace) -> None:
 _Labels = tuple[np.ndarray, list[int], np.ndarray | None]
 
 
-def _label(keep: bool, heads: list[np.ndarray]) -> list[_Labels]:
-    """Of the scores of each head: the class of each pixel, the pixels of each class, and the scores where asked for."""
+def _label(classes: Sequence[int], found: list[np.ndarray]) -> list[_Labels]:
+    """For each head: the class of each pixel, the pixels of each class, and the scores where they were asked for."""
     results: list[_Labels] = []
-    for scores in heads:
-        labels = scores[0].argmax(axis=0).astype(np.uint8)
-        counts = np.bincount(labels.ravel(), minlength=scores.shape[1]).tolist()
-        results.append((labels, counts, scores[0] if keep else None))
+    for count, labels, scores in zip_longest(classes, found[: len(classes)], found[len(classes) :]):
+        pixels = np.bincount(labels.ravel(), minlength=count).tolist()
+        results.append((labels[0], pixels, None if scores is None else scores[0]))
     return results
 
 

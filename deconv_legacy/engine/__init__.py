@@ -19,6 +19,7 @@ from deconv_legacy.engine.convolution import (
 )
 from deconv_legacy.engine.crop import crop
 from deconv_legacy.engine.device import to_host
+from deconv_legacy.engine.labels import labels
 from deconv_legacy.engine.lrn import lrn_across, lrn_within
 from deconv_legacy.engine.modes import BACKENDS, HOW_TO_INSTALL, PRECISIONS, NoCompilerWarning, check_backend
 from deconv_legacy.engine.pooling import average_pool, max_pool, max_pool_with_mask
@@ -49,6 +50,7 @@ __all__ = [
     "find_blas",
     "gpu_backend",
     "have_compiler",
+    "labels",
     "linear_resize",
     "lrn_across",
     "lrn_within",

@@ -10,6 +10,7 @@ from deconv_legacy.engine import unpooling
 from deconv_legacy.engine.crop import Crop, CropGradient
 from deconv_legacy.engine.jax._import import jax
 from deconv_legacy.engine.jax.translate import Check, register, sizes_of, trace
+from deconv_legacy.engine.labels import Labels
 from deconv_legacy.engine.lrn import LRN, LRNGradient, refuse_shapes
 from deconv_legacy.engine.relu import Relu
 from deconv_legacy.engine.resize import Resize, ResizeGradient
@@ -64,6 +65,18 @@ def lrn_gradient(op, node):
         return direct - 2 * op.alpha * op.beta / op.size * x * _around(op, direct * x / scale)
 
     return gradient
+
+
+# Labels
+
+
+@register(Labels)
+def labels(op, node):
+    def first_of_the_highest(scores):
+        op.check(scores.shape)
+        return jax.lax.argmax(scores, 1, np.uint8)
+
+    return first_of_the_highest
 
 
 # Crop
