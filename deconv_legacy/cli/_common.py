@@ -14,6 +14,7 @@ __all__ = [
     "add_forks",
     "add_json",
     "add_net",
+    "at_least_one",
     "input_shape",
     "phase_number",
     "print_json",
@@ -78,6 +79,14 @@ def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not name or not shape or min(shape) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form data=1,3,500,500")
     return name, shape
+
+
+def at_least_one(text: str) -> int:
+    """A number of things of which there must be some."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
 
 
 def phase_number(name: str) -> int:

@@ -1,7 +1,9 @@
 """Run a script of 2014-2017 unchanged: `import theano` gives Theano's names over Aesara, `import caffe` pycaffe's.
 
 Python and NumPy have changed since, too; each change that old code meets has a bridge, which says on stderr once what
-it bridged and where: {bridges}.
+it bridged and where:
+
+{bridges}
 
 Source code is bridged in the script, in modules beside it or on PYTHONPATH, and in the packages named by --package; no
 file is changed. The working directory stays as it is, as with python. Where the FCN repository's surgery.py and
@@ -20,7 +22,7 @@ from deconv_legacy.theano.drift import BRIDGES
 
 __all__ = ["add_arguments", "run"]
 
-__doc__ = __doc__.format(bridges="; ".join(f"{name} ({text})" for name, text in BRIDGES.items()))
+__doc__ = __doc__.format(bridges="\n".join(f"  {name:12} {text}" for name, text in BRIDGES.items()))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

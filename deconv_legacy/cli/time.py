@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deconv_legacy.cli._common import add_json, phase_number, print_json, print_table, progress
+from deconv_legacy.cli._common import add_json, at_least_one, phase_number, print_json, print_table, progress
 from deconv_legacy.cli._solving import add_flags, both, python_layers, set_backend, stages
 
 __all__ = ["add_arguments", "run"]
@@ -19,7 +19,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(*both("model"), metavar="FILE", required=True, help="the net's prototxt")
     parser.add_argument(*both("weights"), metavar="FILE", default="", help="a caffemodel; by default the fillers")
-    parser.add_argument(*both("iterations"), type=int, default=50, help="default 50")
+    parser.add_argument(*both("iterations"), metavar="N", type=at_least_one, default=50, help="default 50")
     parser.add_argument(*both("phase"), choices=("TRAIN", "TEST"), default="TRAIN", help="default TRAIN")
     add_flags(parser, ("solver", "snapshot", "sigint_effect", "sighup_effect"))
     add_json(parser)

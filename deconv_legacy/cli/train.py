@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from deconv_legacy.cli._common import add_json, print_json
+from deconv_legacy.cli._common import add_json, at_least_one, print_json
 from deconv_legacy.cli._solving import add_flags, both, python_layers, set_backend, stages
 from deconv_legacy.errors import MismatchError, MissingExtraError
 
@@ -34,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         *both("snapshot"), metavar="FILE", default="", help="a .solverstate to go on from; `auto`: the newest, if any"
     )
-    parser.add_argument(*both("iterations"), type=int, help="stop after that many, in place of the solver's max_iter")
+    parser.add_argument(
+        *both("iterations"),
+        metavar="N",
+        type=at_least_one,
+        help="stop after that many, in place of the solver's max_iter",
+    )
     parser.add_argument(*both("sigint_effect"), choices=EFFECTS, default="stop", help="of Ctrl-C (default stop)")
     parser.add_argument(*both("sighup_effect"), choices=EFFECTS, default="snapshot", help="default snapshot")
     add_flags(parser, ("model", "phase"))

@@ -56,7 +56,10 @@ def check_backend(backend: str | None) -> str | None:
     if backend in (None, "c", "numpy"):
         return backend
     if not isinstance(backend, str) or backend.split(":")[0] != "jax":
-        raise ValueError(f"backend {backend!r} is unknown; legal are {', '.join(map(repr, BACKENDS))}")
+        raise ValueError(
+            f"backend {backend!r} is unknown; legal are {', '.join(map(repr, BACKENDS))}, "
+            "and 'jax:...' with a device, a precision"
+        )
     jax_options(backend)
     return backend
 

@@ -135,6 +135,11 @@ def test_a_forks_net(folder, capsys):
             assert json.loads(run.out)["parameters"]["c"] == [[2, 3, 3, 3], [2]]
 
 
+def test_iterations_are_some(folder, capsys):
+    for words in (["time", "-model", "net.prototxt"], ["train", "-solver", "solver.prototxt"]):
+        assert "-iterations/--iterations: 0 is not at least 1" in Run(capsys, *words, "-iterations", "0").error()
+
+
 def test_signals(folder, capsys, monkeypatch):
     """Ctrl-C: a last snapshot, and the end; SIGHUP: a snapshot."""
     sent = {1: signal.SIGHUP, 2: signal.SIGINT}

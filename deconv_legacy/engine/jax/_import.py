@@ -75,4 +75,6 @@ def device_of(name: str | None) -> Any:
         return devices[int(number or 0)]
     except (RuntimeError, IndexError, ValueError) as error:
         there = ", ".join(f"{d.platform}:{d.id}" for d in jax.local_devices())
-        raise MismatchError(f"JAX has no device {name!r} here; it has {there} (and cpu): {error}") from None
+        more = '; for an NVIDIA GPU: pip install "deconv_legacy[cuda]"' if kind == "gpu" and "gpu:" not in there else ""
+        there += "" if "cpu:" in there else " and cpu"
+        raise MismatchError(f"JAX has no device {name!r} here; it has {there}{more} ({error})") from None
