@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CXXFLAGS", "apply", "found", "mend"]
+__all__ = ["CXXFLAGS", "NAMES", "apply", "found", "mend"]
 
 _HEADER = Path(__file__).parent / "c" / "numpy2.h"
 
@@ -44,17 +44,20 @@ def _obj2sctype(rep: Any, default: Any = None) -> Any:
         return default
 
 
+NAMES: dict[str, Any] = {
+    "AxisError": np.exceptions.AxisError,
+    "ComplexWarning": np.exceptions.ComplexWarning,
+    "MAXDIMS": 64,
+    "cast": _Cast(),
+    "obj2sctype": _obj2sctype,
+    "sctype2char": lambda dtype: np.dtype(dtype).char,
+}
+"""What Aesara reads of ``numpy``, and NumPy 2 dropped."""
+
+
 def apply() -> None:
-    """Give ``numpy`` the names that Aesara reads, as far as it does not have them."""
-    names = {
-        "AxisError": np.exceptions.AxisError,
-        "MAXDIMS": 64,
-        "ComplexWarning": np.exceptions.ComplexWarning,
-        "cast": _Cast(),
-        "obj2sctype": _obj2sctype,
-        "sctype2char": lambda dtype: np.dtype(dtype).char,
-    }
-    for name, value in names.items():
+    """Give ``numpy`` the names, as far as it does not have them."""
+    for name, value in NAMES.items():
         if name not in vars(np):
             setattr(np, name, value)
 
