@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--package", metavar="NAME", action="append", default=[], help="bridge the source of an installed package, too"
     )
-    parser.add_argument("--gpu", action="store_true", help="pretend that there is a GPU with cuDNN; the CPU computes")
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="tell scripts that ask that there is a GPU with cuDNN; what computes follows THEANO_FLAGS=device=cuda",
+    )
     parser.add_argument(
         "--caffe-cpu-sum",
         action="store_true",
