@@ -78,10 +78,19 @@ class Case:
 
     @property
     def scales(self):
-        """The largest numbers that each Op adds up: of a sum with a bias not the result, which may cancel."""
+        """What each Op's results are measured by: the largest, or where the numbers that it adds up happen to cancel,
+        the root of the sum of their squares."""
+        x, w, y, b = (a * a for a in self.arrays)
+        how = self.reference_options
+        squares = [
+            reference.conv(x, w, **how),
+            reference.conv_input_grad(w, y, self.sizes, **how),
+            reference.conv_weight_grad(x, y, self.kernel, **how),
+        ]
+        roots = [np.sqrt(np.abs(a)).max(initial=0) for a in squares]
         plain, *gradients, biased, _ = (np.abs(a).max(initial=0) for a in self.expected)
-        both = max(plain, biased, np.abs(self.arrays[3]).max())
-        return [plain, *gradients, both, both]
+        both = max(plain, biased, roots[0], np.sqrt(b).max(initial=0))
+        return [max(plain, roots[0]), *np.maximum(gradients, roots[1:]), both, both]
 
     def outputs(self, x, w, y, b):
         ndim = len(self.sizes)
