@@ -247,8 +247,9 @@ def weight_gradient(x: Any, y: Any, kernel: Ints, form: Form) -> Any:
 def _seeing(x: Any, y: Any, kernel: Ints, form: Form) -> tuple[Any, Any, Form]:
     """`y` without the cells that see padding alone.
 
-    XLA takes a weight gradient for what it is if the pads are smaller than the filters (FCN's 100 is not) and there are
-    no more cells than the image has: else `x` is padded beforehand.
+    On a GPU XLA took FCN's weight gradient under a pad of 100 for a convolution with a filter of the image's size, and
+    still did so where the pads were smaller than the filters but the cells more than the image's: then `x` is padded
+    beforehand.
     """
     axes = zip(x.shape[2:], kernel, form.stride, form.pads, form.dilation, strict=True)
     cut = [formulas.seeing(n, formulas.dilated(k, d), s, *p) for n, k, s, p, d in axes]
