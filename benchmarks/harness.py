@@ -124,7 +124,7 @@ def serve(task: dict[str, Any], versions: str, prepare: Any) -> None:
                 runs[case], result = prepare(*case.split("/"))
                 np.save(Path(task["folder"]) / f"{task['peer']}_{case.replace('/', '_')}.npy", result)
                 answer = time.perf_counter() - start
-            except Exception as error:
+            except Exception as error:  # whatever it is, the other cases and peers go on, and the row says it
                 answer = f"{type(error).__name__}: {error}"[:500]
         elif order == "time":
             answer = timed(lambda run=runs[case]: run(5), task["budget"]) / 5

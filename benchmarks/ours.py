@@ -191,15 +191,15 @@ def gpu(task):
                 net.input_variables, net["score"].output, precision=precision, device=device
             )
             segment, there = jax.jit(function), put(x)
-            call = lambda: segment(params, there)  # noqa: E731
+            call = partial(segment, params, there)
         elif work == "call":
             segment = net.function(backend=backend)
-            call = lambda: segment(x)  # noqa: E731
+            call = partial(segment, x)
         else:
             label = InputLayer((None, 1, None, None), name="label")
             loss = Network([SoftmaxLossLayer(net["score"], label, ignore_label=255)])
             step = training_function(loss, partial(momentum, learning_rate=1e-9), backend=backend, progress=False)
-            call = lambda: step(x, truth)  # noqa: E731
+            call = partial(step, x, truth)
         return served(call)
 
     harness.serve(task, f"jax {jax.__version__} on {jax.devices(device)[0].device_kind}", prepare)

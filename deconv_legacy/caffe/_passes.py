@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -30,19 +31,19 @@ class _Net(Protocol):
     def _before_update(self) -> AbstractContextManager[None]: ...
 
 
-class _Pass:
+class _Pass(ABC):
     """A pass that has `made` one array, `which`, of some blobs, or can make it."""
 
     def __init__(self, net: _Net, which: int, made: Sequence[str]):
         self.net, self.which, self.made = net, which, list(made)
 
+    @abstractmethod
     def keep(self) -> None:
         """Give what the pass started from arrays of its own: the net's change."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, names: Sequence[str]) -> list[Any]:
         """Arrays for the blobs named, perhaps others after them."""
-        raise NotImplementedError
 
     def finish(self, wanted: Sequence[str], results: Sequence[Any]) -> None:
         """Put the arrays in place that were asked for; the others wait until they are read."""

@@ -6,6 +6,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import sys
+from abc import abstractmethod
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -21,9 +22,9 @@ class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self) -> None:
         self._specs: dict[str, Any] = {}
 
+    @abstractmethod
     def target(self, fullname: str) -> str | None:
         """The name of our module for `fullname`; None for modules of others."""
-        raise NotImplementedError(f"{type(self).__name__} names no modules")
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         if self.target(fullname) is None:

@@ -62,7 +62,7 @@ class EngineOp(HandsOn, COp):
     """
 
     c_files: ClassVar[tuple[str, ...]]
-    c_function: ClassVar[str]
+    c_function: str  # of the class, or of the Op where it follows a number
     uses_blas: ClassVar[bool] = False
     params_type = ParamsType(spec=TensorType("int64", shape=(None,)))
 

@@ -100,12 +100,9 @@ class Update(EngineOp):
     def __init__(self, rule: str, inplace: bool = False):
         self.rule, self.inplace = rule, bool(inplace)
         self.kept, self.formula = RULES[rule]
+        self.c_function = f"update_{rule}"
         if inplace:
             self.destroy_map = {i: [i] for i in range(self.kept + 1)}
-
-    @property
-    def c_function(self) -> str:  # type: ignore[override]
-        return f"update_{self.rule}"
 
     def numbers(self):
         return (int(self.inplace),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copyreg
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from deconv_legacy.engine._aesara import aesara
@@ -55,6 +55,8 @@ def located(error: Exception, trace: Sequence[Sequence[tuple[Any, ...]]]) -> Siz
 class HandsOn:
     """Mixed into Ops: the gradients of a node belong to the layer that the node belongs to."""
 
+    L_op: Callable[..., Any]
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         take = cls.__dict__.get("L_op")
@@ -69,7 +71,7 @@ class HandsOn:
                 mark(taken, [*inputs, *outputs, *gradients], " and ".join(layers))
             return taken
 
-        cls.L_op = take_and_note  # type: ignore[attr-defined]
+        cls.L_op = take_and_note
 
 
 class LocatingFunction(Function):
