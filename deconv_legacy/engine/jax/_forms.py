@@ -135,14 +135,18 @@ def _windows(kernel: Ints, out: Ints, form: Form) -> list[tuple[slice, ...]]:
 
 def _filter_phases(w: Any, stride: Ints, taps: Ints) -> Any:
     """``(M, C', *phases, *taps)`` from ``(M, C', *kernel)``, with zeros where the stride does not fit the kernel."""
-    ndim = len(stride)
-    w = jnp.pad(w, [(0, 0), (0, 0), *((0, t * s - k) for t, s, k in zip(taps, stride, w.shape[2:], strict=True))])
-    w = w.reshape(*w.shape[:2], *(n for pair in zip(taps, stride, strict=True) for n in pair))
-    return w.transpose(0, 1, *range(3, 2 + 2 * ndim, 2), *range(2, 2 + 2 * ndim, 2))
+    return _apart(_padded(w, [(0, t * s - k) for t, s, k in zip(taps, stride, w.shape[2:], strict=True)]), stride)
+
+
+def _apart(x: Any, phases: Ints) -> Any:
+    """``(N, C, *phases, *cells)`` from ``(N, C, *(cells * phases))``."""
+    pairs = [(n // s, s) for n, s in zip(x.shape[2:], phases, strict=True)]
+    x = x.reshape(*x.shape[:2], *(n for pair in pairs for n in pair))
+    return x.transpose(0, 1, *range(3, x.ndim, 2), *range(2, x.ndim, 2))
 
 
 def _interleaved(z: Any, ndim: int) -> Any:
-    """``(N, C, *(cells * phases))`` from ``(N, C, *phases, *cells)``."""
+    """``(N, C, *(cells * phases))`` from ``(N, C, *phases, *cells)``: the way back from `_apart`."""
     phases, cells = z.shape[2 : 2 + ndim], z.shape[2 + ndim :]
     z = z.transpose(0, 1, *(n for axis in range(ndim) for n in (2 + ndim + axis, 2 + axis)))
     return z.reshape(*z.shape[:2], *(q * s for q, s in zip(cells, phases, strict=True)))
@@ -150,12 +154,9 @@ def _interleaved(z: Any, ndim: int) -> Any:
 
 def _image_phases(x: Any, out: Ints, taps: Ints, form: Form) -> Any:
     """``(N, C * phases, *cells)``: as many cells as `out` and the taps need."""
-    stride, ndim = form.stride, len(out)
     cells = [o + t - 1 for o, t in zip(out, taps, strict=True)]
-    axes = zip(x.shape[2:], form.pads, cells, stride, strict=True)
-    x = _padded(x, [(b, q * s - n - b) for n, (b, _), q, s in axes])
-    x = x.reshape(*x.shape[:2], *(n for pair in zip(cells, stride, strict=True) for n in pair))
-    x = x.transpose(0, 1, *range(3, 2 + 2 * ndim, 2), *range(2, 2 + 2 * ndim, 2))
+    axes = zip(x.shape[2:], form.pads, cells, form.stride, strict=True)
+    x = _apart(_padded(x, [(b, q * s - n - b) for n, (b, _), q, s in axes]), form.stride)
     return x.reshape(x.shape[0], -1, *cells)
 
 

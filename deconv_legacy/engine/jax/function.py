@@ -121,7 +121,6 @@ class JaxFunction:
         self._count = len(results)
         self._fgraph = rewritten([s.variable for s in self._ordered], [*results, *updates_])
         self._static: set[int] = set()
-        self._explain: dict[Any, list[Any]] = {}
         self._jitted: dict[Any, Any] = {}
         self._progress, self._sizes = progress, set[Any]()
 
