@@ -1,12 +1,13 @@
-"""FCN-32s at 500x500 on a GPU beside torch and cuDNN: forward and a training step with momentum, in float32, TF32 and
-bfloat16, by batch. One process for each peer. Case by case, one peer after another compiles it, and then they are
-timed in turn; each row is printed and written at once, so that a run that ends early leaves what it had.
+"""FCN-32s, 16s and 8s at 500x500 on a GPU beside torch and cuDNN: forward and a training step with momentum, in
+float32, TF32 and bfloat16, by batch. One process for each peer. Case by case, one peer after another compiles it, and
+then they are timed in turn; each row is printed and written at once, so that a run that ends early leaves what it had.
 
     python benchmarks/gpu.py --json results/gpu.json
 
-A case is ``WORK/BATCH/PRECISION``: ``forward`` from an array on the device to one there; ``call`` from a NumPy array to
-a NumPy array; ``step`` from NumPy arrays to the loss; or ``layer/NUMBER/PRECISION`` and ``gradients/NUMBER/PRECISION``,
-one of the layers of `layers.py`, on the device. With --device cpu it runs without a GPU, to try it.
+A case is ``WORK/BATCH/PRECISION``, or ``WORK/BATCH/PRECISION/NET`` for another net than fcn32s: ``forward`` from an
+array on the device to one there; ``call`` from a NumPy array to a NumPy array; ``step`` from NumPy arrays to the loss.
+Or it is ``layer/NUMBER/PRECISION`` or ``gradients/NUMBER/PRECISION``, one of the layers of `layers.py`, on the device.
+With --device cpu it runs without a GPU, to try it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ CASES = [
     *(f"forward/{batch}/{precision}" for precision in PRECISIONS for batch in (1, 8)),
     *(f"step/1/{precision}" for precision in PRECISIONS),
     "call/1/float32",
+    *(f"{work}/1/tf32/{net}" for net in ("fcn16s", "fcn8s") for work in ("forward", "step")),
     *(f"{work}/{i}/float32" for i in range(len(layers.CASES)) for work in ("layer", "gradients")),
 ]
 
@@ -94,7 +96,7 @@ def measure(
     for worker in ready.values():
         ask(worker, f"drop {case}")
     best = {peer: min(values) for peer, values in seconds.items()}
-    work, number, precision = case.split("/")
+    work, number, precision = case.split("/")[:3]
     name = case
     if work in ("layer", "gradients"):
         name = f"{layers.CASES[int(number)]['name']} {work} {precision}"

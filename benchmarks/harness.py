@@ -149,7 +149,7 @@ def fcn32s_layers(width: float = 1.0, classes: int = 21) -> list[tuple[str, tupl
     for stage, widths in enumerate(((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3), 1):
         for i, n in enumerate(widths, 1):
             n = round(n * width)
-            layers.append((f"conv{stage}_{i}", (n, channels, 3, 3), 100 if channels == 3 else 1))
+            layers.append((f"conv{stage}_{i}", (n, channels, 3, 3), 1 if layers else 100))
             channels = n
     wide = round(4096 * width)
     layers += [
@@ -184,6 +184,7 @@ SKIPS = {  # net -> (upscore, stride, pooling that is scored and added, offset o
 def fcn_weights(net: str, width: float, classes: int) -> dict[str, list[np.ndarray]]:
     """Those of FCN-32s, and what the skips of FCN-16s and 8s have besides."""
     weights, rng = fcn32s_weights(width, classes), np.random.default_rng(4)
+    del weights["upscore"]
     channels = {"pool3": round(256 * width), "pool4": round(512 * width)}
     for up, stride, pool, _ in SKIPS[net]:
         weights[up] = [_filters(rng, (classes, classes, 2 * stride, 2 * stride))]

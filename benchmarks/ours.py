@@ -155,9 +155,9 @@ def gpu(task):
     import jax
 
     import deconv_legacy
+    from deconv_legacy import networks as nets
     from deconv_legacy.engine import aesara
     from deconv_legacy.layers import InputLayer, Network, SoftmaxLossLayer
-    from deconv_legacy.networks import fcn32s
     from deconv_legacy.training import momentum, training_function
 
     device = task["device"]
@@ -179,11 +179,11 @@ def gpu(task):
         function, arrays = partial(jax.jit(function), {}), arrays[: len(inputs)]
         return served(lambda: function(*arrays)[0])
 
-    def prepare(work, batch, precision):
+    def prepare(work, batch, precision, which="fcn32s"):
         if work in ("layer", "gradients"):
             return single(CASES[int(batch)], work == "gradients", precision)
-        net = fcn32s(n_classes=task["classes"], width=task["width"])
-        net.load(harness.fcn32s_weights(task["width"], task["classes"]))
+        net = getattr(nets, which)(n_classes=task["classes"], width=task["width"])
+        net.load(harness.fcn_weights(which, task["width"], task["classes"]))
         x, truth = (np.repeat(a, int(batch), axis=0) for a in harness.pair(task))
         backend = f"jax:{device}:{precision}"
         if work == "forward":

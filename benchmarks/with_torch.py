@@ -120,18 +120,20 @@ def gpu(task):
         g = torch.ones_like(y)
         return served(lambda: torch.autograd.grad(y, (w, x), g, retain_graph=True)[0], set_precision)
 
-    def prepare(work, batch, precision):
+    def prepare(work, batch, precision, net="fcn32s"):
         def set_precision():
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
         set_precision()
         if work in ("layer", "gradients"):
             return single(CASES[int(batch)], work == "gradients", set_precision)
-        scores, weights = network(task, device)
+        filters = harness.fcn_weights(net, task["width"], task["classes"])
+        scores, weights = network({**task, "net": net}, device, filters)
         x, truth = (torch.from_numpy(np.repeat(a, int(batch), axis=0)) for a in harness.pair(task))
         half = torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=work == "step")
         if work == "step":
-            learned = [a.requires_grad_() for name, arrays in weights.items() if name != "upscore" for a in arrays]
+            fixed = {up for up, *_ in harness.SKIPS[net]}
+            learned = [a.requires_grad_() for name, arrays in weights.items() if name not in fixed for a in arrays]
             optimizer = torch.optim.SGD(learned, lr=1e-9, momentum=0.9)
             loss_of = compiled(
                 lambda x, truth: F.cross_entropy(scores(weights, x).float(), truth[:, 0].long(), ignore_index=255)
