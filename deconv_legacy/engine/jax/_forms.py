@@ -102,9 +102,7 @@ def conv(x: Any, w: Any, form: Form) -> Any:
         return conv(_image_phases(x, out, taps, form), filters.reshape(w.shape[0], -1, *taps), form.dense())
     x, w, exact = _in_precision(x, w)
     if form.sees_all(w.shape[0], x.shape[0], kernel, out):
-        image = _padded(x, form.pads)
-        patches = jnp.stack([image[window] for window in _windows(kernel, out, form)], 2)
-        patches = patches.reshape(x.shape[0], -1, math.prod(out))
+        patches = _patches(_padded(x, form.pads), kernel, out, form)
         y = jnp.einsum("mk,nkp->nmp", w.reshape(w.shape[0], -1), patches, precision=exact)
         return y.reshape(*y.shape[:2], *out).astype(dtype)
     if form.shifts(w.shape[0], x.shape[1], kernel):
@@ -128,6 +126,12 @@ def conv(x: Any, w: Any, form: Form) -> Any:
 def _windows(kernel: Ints, out: Ints, form: Form) -> list[tuple[slice, ...]]:
     """What each tap meets of a padded image."""
     return [window for _, window in _taps.taps(kernel, out, form.stride, form.dilation, flip=False)]
+
+
+def _patches(image: Any, kernel: Ints, out: Ints, form: Form) -> Any:
+    """What each cell sees of a padded image, ``(N, C * taps, cells)``."""
+    parts = jnp.stack([image[window] for window in _windows(kernel, out, form)], 2)
+    return parts.reshape(image.shape[0], -1, math.prod(out))
 
 
 # Phases: cell ``s q + r`` of an axis is cell q of phase r
@@ -242,7 +246,13 @@ def weight_gradient(x: Any, y: Any, kernel: Ints, form: Form) -> Any:
 
     if taps > _UNROLLED or taps * x.size > _COPIED or trace().precision == "bfloat16":
         return whole(x, y)
-    return lax.platform_dependent(x, y, cpu=lambda x, y: _weights_by_taps(x, y, kernel, form), default=whole)
+    few = form.groups == 1 and taps * x.shape[1] <= y.shape[1]
+    return lax.platform_dependent(
+        x,
+        y,
+        cpu=lambda x, y: _weights_by_taps(x, y, kernel, form),
+        default=(lambda x, y: _weights_at_once(x, y, kernel, form)) if few else whole,
+    )
 
 
 def _seeing(x: Any, y: Any, kernel: Ints, form: Form) -> tuple[Any, Any, Form]:
@@ -259,6 +269,16 @@ def _seeing(x: Any, y: Any, kernel: Ints, form: Form) -> tuple[Any, Any, Form]:
     if any(cells > n for (_, cells, _, _), n in zip(cut, x.shape[2:], strict=True)):
         x, pads = _padded(x, pads), ((0, 0),) * len(pads)
     return x, y[seen], Form(form.groups, form.stride, pads, form.dilation)
+
+
+def _weights_at_once(x: Any, y: Any, kernel: Ints, form: Form) -> Any:
+    """One matrix product with what each cell sees, which is less than `y`. XLA would turn the convolution of FCN's
+    padded image into one with a filter of the image's size."""
+    dtype, channels = x.dtype, x.shape[1]
+    x, y, exact = _in_precision(_padded(x, form.pads), y)
+    patches = _patches(x, kernel, y.shape[2:], form)
+    products = jnp.einsum("nmp,nkp->nmk", y.reshape(*y.shape[:2], -1), patches, precision=exact)
+    return products.sum(0).reshape(-1, channels, *kernel).astype(dtype)
 
 
 def _weights_by_taps(x: Any, y: Any, kernel: Ints, form: Form) -> Any:
