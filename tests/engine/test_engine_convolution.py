@@ -169,14 +169,23 @@ JAX_FORMS = {
     "the same, strides and dilation": Case((8, 9), (2, 2), channels=11, stride=(3, 2), dilation=(2, 1), flip=True),
     "pads larger than the kernel": Case((3, 4), (3, 2), stride=(1, 2), border_mode=((6, 5), (4, 9)), dilation=(1, 2)),
     "the same, strides larger too": Case((3, 4), (1, 2), stride=(3, 4), border_mode=((6, 5), (4, 9))),
+    "wide pads, more filters than a cell sees": Case((7, 6), (3, 2), channels=2, filters=13, border_mode=11, flip=True),
+    "wide pads, strides and dilation": Case(
+        (9, 7), (2, 3), channels=2, filters=12, stride=(1, 2), border_mode=((5, 0), (1, 7)), dilation=(2, 1)
+    ),
 }
 
 
 @pytest.mark.skipif("jax" not in BACKENDS, reason="no JAX")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
 @pytest.mark.parametrize("name", JAX_FORMS)
-def test_jax_in_each_form(name, dtype):
+def test_jax_in_each_form(name, device, dtype, monkeypatch):
     case = JAX_FORMS[name]
+    if device == "gpu":  # the forms that are taken there, wherever this runs
+        from jax import lax
+
+        monkeypatch.setattr(lax, "platform_dependent", lambda *args, default, **others: default(*args))
     all_close(case.values("jax", dtype), case.expected, dtype, case.scales)
 
 
