@@ -14,7 +14,7 @@ import numpy as np
 from deconv_legacy import engine
 from deconv_legacy.engine import aesara
 from deconv_legacy.errors import MismatchError
-from deconv_legacy.layers import ConvolutionLayer, DeconvolutionLayer, InputLayer, Layer
+from deconv_legacy.layers import ConvolutionLayer, CropLayer, DeconvolutionLayer, InputLayer, Layer
 
 __all__ = ["Runner", "arguments_of", "rebuild", "sources"]
 
@@ -204,6 +204,8 @@ def _again(layer: Layer, replaced: Mapping[int, Layer], changes: dict[str, Any])
     unknown = [name for name in changes if name not in inspect.signature(type(layer).__init__).parameters]
     if unknown:
         raise MismatchError(f"{layer.where} has no setting {unknown[0]!r}")
+    if isinstance(layer, CropLayer):
+        bound["offset"] = layer.offset  # one that was derived follows from layers that the new inputs do not have
     bound.update(changes)
     return type(layer)(**bound)
 

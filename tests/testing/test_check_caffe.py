@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from deconv_legacy import engine
 from deconv_legacy.caffe import build_net, parse_net
 from deconv_legacy.caffe.io import array_to_blobproto
 from deconv_legacy.caffe.registry import LAYERS
@@ -173,6 +174,30 @@ def test_another_setting_is_seen(name):
     layer.spec = spec
     found = check(layer, backends=["numpy"], dtypes=["float64"], gradients=False).layers[0]
     assert found.values and not found.ok, found.note
+
+
+@pytest.mark.filterwarnings("ignore:Crop layers without crop_param")
+def test_crops_that_find_their_offset(monkeypatch):
+    """As in HED: cut where the layers before them say, which an input of its own does not have."""
+    text = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 3, 16, 22] } } }
+        layer { name: "c" type: "Convolution" bottom: "x" top: "c"
+                convolution_param { num_output: 2 kernel_size: 3 pad: 6 weight_filler { type: "gaussian" } } }
+        layer { name: "p" type: "Pooling" bottom: "c" top: "p" pooling_param { kernel_size: 2 stride: 2 } }
+        layer { name: "u" type: "Deconvolution" bottom: "p" top: "u"
+                convolution_param { num_output: 2 kernel_size: 4 stride: 2 weight_filler { type: "gaussian" } } }
+        layer { name: "crop" type: "Crop" bottom: "c" bottom: "x" top: "s0" }
+        layer { name: "crop" type: "Crop" bottom: "u" bottom: "x" top: "s1" }"""
+    for free in (True, False):
+        subject = subject_of(build_net(parse_net(text, allow_unknown=True), free=free, rng=0))
+        crops = [stage.layer for stage in subject.stages if stage.type == "Crop"]
+        assert [layer.offset for layer in crops] == [(5, 5), (6, 6)]
+        found = check(subject, backends=["numpy"], dtypes=["float64"]).layers[-2:]
+        for layer in found:
+            assert layer.ok and len(layer.values) == len(layer.gradients) == 1 and not layer.note, layer
+    cut = engine.crop
+    monkeypatch.setattr(engine, "crop", lambda x, sizes, axis, offsets: cut(x, sizes, axis, (offsets[0] - 1, 6)))
+    found = check(subject, backends=["numpy"], dtypes=["float64"], gradients=False).layers
+    assert [layer.ok for layer in found] == [True, True, True, False, False]
 
 
 def test_what_has_no_reference_says_why():
