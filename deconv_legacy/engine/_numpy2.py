@@ -11,7 +11,9 @@ compares a number with its float32, and NumPy 2 finds ``0.1 == np.float32(0.1)``
 
 from __future__ import annotations
 
+import importlib
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +89,18 @@ def _with_an_axis(c_code: Any) -> Any:
     return checked
 
 
+def _by_a_wide_mask(next_value: Any) -> Any:
+    """MRG's step in Python, whose mask of 32 bits is no int32: NumPy 1 took the larger dtype, NumPy 2 refuses."""
+
+    def step(rstate: Any, new_rstate: Any, NORM: Any, mask: int, offset: int) -> Any:
+        return next_value(rstate, new_rstate, NORM, np.int64(mask), offset)
+
+    return step
+
+
 def mend(aesara: Any) -> None:
     """After Aesara's import: the old place of NumPy's core without its warning at each use, NumPy code where
-    C code cannot be mended, and flags for g++."""
+    C code cannot be mended, MRG in Python, and flags for g++."""
     np.core = np._core  # type: ignore[attr-defined]
 
     def no_c_code(*args: Any, **kwargs: Any) -> str:
@@ -100,6 +111,10 @@ def mend(aesara: Any) -> None:
                aesara.tensor.special.LogSoftmax):  # fmt: skip
         op.c_code = _with_an_axis(op.c_code)
     aesara.scalar.basic.NumpyAutocaster.__call__ = _exact(aesara.config, aesara.scalar.basic.NumpyAutocaster.__call__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the module announces its end
+        rng_mrg: Any = importlib.import_module("aesara.sandbox.rng_mrg")
+    rng_mrg.mrg_next_value = _by_a_wide_mask(rng_mrg.mrg_next_value)
     sys.modules["aesara.scan.scan_perform_ext"] = None  # type: ignore[assignment] # scan takes it for not installed
     flags = aesara.config.gcc__cxxflags
     if CXXFLAGS not in flags:

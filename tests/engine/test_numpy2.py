@@ -60,3 +60,39 @@ def test_without_an_axis(backend):
     sums, share = engine.compile([x], [at.cumsum(x), at.special.softmax(x, axis=None)], backend=backend)(array)
     np.testing.assert_allclose(sums, array.cumsum(), rtol=1e-12)
     np.testing.assert_allclose(share, np.exp(array) / np.exp(array).sum(), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:The module `aesara.sandbox:DeprecationWarning")
+def test_random_streams_of_old_scripts():
+    """MRG in Python: the numbers of C; of float32, whose last bit C rounds otherwise, those of NumPy 1."""
+    from aesara.sandbox.rng_mrg import MRG_RandomStream
+
+    def draws(backend):
+        stream = MRG_RandomStream(77)
+        rows = at.constant(np.random.default_rng(0).dirichlet(np.ones(5), 7))
+        drawn = [
+            stream.uniform((5, 8), dtype="float64", nstreams=6),
+            stream.uniform((5, 8), dtype="float32", nstreams=6),
+            stream.binomial((6, 3), p=0.3),
+            stream.multinomial(n=2, pvals=rows),
+            stream.choice(size=3, p=rows, replace=False),
+            stream.normal((3, 3), dtype="float64"),
+        ]
+        f = engine.compile([], drawn, backend=backend)
+        return [f() for _ in range(3)]
+
+    ours = draws("numpy")
+    stream = MRG_RandomStream(77)
+    stream.uniform((5, 8), dtype="float64", nstreams=6)
+    second = engine.compile([], stream.uniform((5, 8), dtype="float64", nstreams=6), backend="numpy")
+    for call in ours:
+        # the same multiples of 2 to the -31, by what Aesara's Python code has in its place
+        wanted = (second() * 2.0**31 * float(np.float32(4.6566126e-10))).astype("float32")
+        np.testing.assert_array_equal(call[1], wanted, strict=True)
+    assert not np.array_equal(ours[0][0], ours[1][0])
+    if "c" in BACKENDS:
+        for mine, wanted in zip(ours, draws("c"), strict=True):
+            for index in (0, 2, 3, 4):
+                np.testing.assert_array_equal(mine[index], wanted[index])
+            np.testing.assert_allclose(mine[5], wanted[5], rtol=1e-12)
+    assert ours[0][0][0, :3].tolist() == [0.1480453610420227, 0.6990689863450825, 0.24280990846455097]
