@@ -53,6 +53,8 @@ class Layer:
     params: list[Any]
     updates: list[tuple[Any, Any]]
     spec: Any = None
+    kind: str | None = None
+    """What errors call this type of layer, where that is not its class: the type that a file says, say."""
     made_with: tuple[tuple[Any, ...], dict[str, Any]]
     """The arguments and keywords of its constructor, so that it can be made again on other inputs."""
 
@@ -104,10 +106,10 @@ class Layer:
     @property
     def where(self) -> str:
         """Name and type, for errors."""
-        return f"{self.name} ({type(self).__name__})"
+        return f"{self.name} ({self.kind or type(self).__name__})"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} {_shape_text(self.output_shape)}>"
+        return f"<{self.kind or type(self).__name__} {self.name!r} {_shape_text(self.output_shape)}>"
 
     def top(self, index: int) -> Layer:
         """The output number `index` as a layer, for layers that have several."""
@@ -181,6 +183,7 @@ class _Top(Layer):
 
     def __init__(self, layer: Layer, index: int):
         super().__init__([layer], f"{layer.name}[{index}]")
+        self.kind = layer.kind or type(layer).__name__
         self.outputs = [layer.outputs[index]]
 
 

@@ -328,6 +328,15 @@ def test_what_cannot_be_is_refused_by_name(body, error, words):
         net_of(body, free=False)
 
 
+def test_what_does_not_fit_at_run_time_is_told_by_caffes_type():
+    data = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [1, 2, 4, 5] } } }
+        layer { name: "s" type: "Input" top: "s" input_param { shape { dim: [1, 2, 4, 5] } } }"""
+    net = build_net(parse_net(data + one("Scale", "scale_param { axis: 0 }", ("x", "s"))))
+    function = engine.compile([net.blobs[name].output for name in "xs"], net.blobs["y"].output, backend="numpy")
+    with pytest.raises(SizeError, match=r"^l \(Scale\): .*\(1, 2, 3, 5\)"):
+        function(np.ones((1, 2, 4, 5), "float32"), np.ones((1, 2, 3, 5), "float32"))
+
+
 def test_two_layers_make_one_blob():
     with pytest.raises(MismatchError, match=r"'l'.*top blob 'y'.*before"):
         net_of('layer { name: "k" type: "ReLU" bottom: "x" top: "y" }' + one("ReLU"))

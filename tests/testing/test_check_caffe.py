@@ -122,6 +122,11 @@ def test_every_layer_type_has_a_reference_or_a_reason():
     assert set(BY_TYPE) <= tried
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_no_layer_is_called_by_a_class_that_nobody_knows(name):
+    assert "(_" not in net(name).layers["l"].where and "<_" not in repr(net(name).layers["l"])
+
+
 def with_params(built):
     """No parameter is all zero: a shift or a mean of 0 would hide itself."""
     for number, blob in enumerate(built.layers["l"].params):

@@ -135,6 +135,7 @@ def is_pspnet(param: Any) -> bool:
 
 
 class _Bn(Layer):
+    kind = "BN"
     keeps_coordinates = True
 
     def __init__(self, spec: Any, bottoms: Sequence[Layer], build: Any):

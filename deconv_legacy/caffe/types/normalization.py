@@ -67,6 +67,7 @@ def _softmax(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
 class _ScaleByBottom(Layer):
     """Scale by a second blob, whose axes lie on those of the first from ``axis`` on."""
 
+    kind = "Scale"
     keeps_coordinates = True
 
     def __init__(self, spec: Any, bottoms: Sequence[Layer], build: Any):
@@ -123,6 +124,7 @@ def _inner_product(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
 class _BatchNorm(Layer):
     """Caffe's rule: three blobs, the sums of means and of variances and how many (decayed) batches they hold."""
 
+    kind = "BatchNorm"
     keeps_coordinates = True
     trainable_params: list[Any] = []  # noqa: RUF012  (what is normalised by is not learned)
 
