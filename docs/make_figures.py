@@ -185,7 +185,7 @@ def off_by_one() -> None:
     text = (_segmenter.MODEL / "deploy.prototxt").read_text()
     weights = _segmenter.MODEL / "weights.caffemodel"
     photo = _images.read_photo(Path(__file__).parent.parent / "examples" / "photo.png")
-    data = {"data": _segmenter.blob_of(photo, np.array(_segmenter.CAFFE_MEAN))}
+    data = {"data": _images.blob_of(photo, np.array(_segmenter.CAFFE_MEAN))}
     right = caffe_subject(parse_net(text), weights)
     last = right.stages[-1].layer.offset[0]
     wrong = caffe_subject(parse_net(text.replace(f"offset: {last}", f"offset: {last + 1}")), weights)

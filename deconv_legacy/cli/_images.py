@@ -12,7 +12,7 @@ import numpy as np
 
 from deconv_legacy.errors import FileFormatError, MissingExtraError
 
-__all__ = ["VOC_CLASSES", "overlay", "read_palette", "read_photo", "voc_palette", "write_picture"]
+__all__ = ["VOC_CLASSES", "blob_of", "overlay", "read_palette", "read_photo", "voc_palette", "write_picture"]
 
 VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -68,6 +68,13 @@ def read_photo(path: str | Path) -> np.ndarray:
             )
         return np.repeat((values >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
     return np.array(picture.convert("RGB"))
+
+
+def blob_of(photo: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """A photo ``(rows, columns, 3)`` in RGB as the nets take it: ``(1, 3, rows, columns)``, BGR, less the mean."""
+    pixels = photo[:, :, ::-1].astype(np.float32)
+    pixels -= mean
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
 def voc_palette() -> np.ndarray:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy import engine
+from deconv_legacy.cli._images import blob_of
 from deconv_legacy.errors import DeconvLegacyError, MissingExtraError, SizeError
 
 __all__ = ["Job", "connect", "labelling", "on_workers", "overlapped"]
@@ -71,11 +72,20 @@ def labelling(net: Any, heads: Sequence[str], scores: bool, backend: str | None)
 
 
 class Job:
-    """What a worker must know: a net's files, as bytes, whether it is a fork's, and what `labelling` takes."""
+    """What a worker must know: a net's files, as bytes, what is subtracted from photos, whether the net is a fork's,
+    and what `labelling` takes."""
 
     def __init__(
-        self, prototxt: Path, weights: Path, forks: bool, heads: Sequence[str], scores: bool, backend: str | None
+        self,
+        prototxt: Path,
+        weights: Path,
+        mean: np.ndarray,
+        forks: bool,
+        heads: Sequence[str],
+        scores: bool,
+        backend: str | None,
     ):
+        self.mean = mean
         self.files = {"net.prototxt": prototxt.read_bytes(), f"weights{weights.suffix}": weights.read_bytes()}
         self.forks, self.options = forks, (tuple(heads), scores, backend)
         texts = [*self.files.values(), repr((forks, self.options)).encode()]
@@ -85,8 +95,8 @@ class Job:
 _functions: dict[str, Any] = {}
 
 
-def _compute(job: Job, blob: np.ndarray) -> list[np.ndarray]:
-    """On a worker: what `labelling` gives. The net is compiled once in each of its processes."""
+def _compute(job: Job, photo: np.ndarray) -> list[np.ndarray]:
+    """On a worker: what `labelling` gives of a photo. The net is compiled once in each of its processes."""
     if job.key not in _functions:
         from deconv_legacy.caffe import build_net, read_net
 
@@ -97,7 +107,7 @@ def _compute(job: Job, blob: np.ndarray) -> list[np.ndarray]:
             net = build_net(read_net(paths[0], allow_unknown=job.forks))
             net.load(paths[1])
         _functions[job.key] = labelling(net, *job.options)
-    return _functions[job.key](blob)
+    return _functions[job.key](blob_of(photo, job.mean))
 
 
 def connect(address: str) -> Any:
@@ -135,8 +145,8 @@ def on_workers(
     write: Callable[[Any, Any], Any],
 ) -> Iterator[tuple[Any, Any]]:
     """The same on the workers of a Dask scheduler: photos are read and results written here, once each; the net's files
-    travel once to each worker, so that nothing but the address is needed. `read` gives the net's input and what else
-    `reduce` takes behind what `labelling` gives; what `reduce` makes of them comes back.
+    travel once to each worker, so that nothing but the address is needed. `read` gives a photo, which travels as the
+    bytes it has, and what else `reduce` takes behind what `labelling` gives; what `reduce` makes of them comes back.
 
     What a worker was at when it died is computed again by another. Two photos for each thread of a worker are under
     way, so that memory stays bounded here and there.
@@ -184,6 +194,5 @@ def on_workers(
 
 
 def _on_worker(reduce: Callable[..., Any], job: Job, value: tuple[Any, ...]) -> Any:
-    blob, *rest = value
-    # it comes as a view into a message, where it may lie at any address
-    return reduce(_compute(job, np.require(blob, requirements=["C", "A"])), *rest)
+    photo, *rest = value
+    return reduce(_compute(job, photo), *rest)

@@ -20,7 +20,7 @@ from deconv_legacy.cli._common import add_backend, add_forks
 from deconv_legacy.cli._pipeline import Job, connect, labelling, on_workers, overlapped
 from deconv_legacy.errors import MismatchError
 
-__all__ = ["CAFFE_MEAN", "MODEL", "Segmenter", "add_segmenter", "blob_of", "class_names", "name_of", "prepare"]
+__all__ = ["CAFFE_MEAN", "MODEL", "Segmenter", "add_segmenter", "class_names", "name_of", "prepare"]
 
 MODEL = Path(__file__).parent / "model"
 """The net that ships: deploy.prototxt, weights.caffemodel, and model.json with its classes, palette and mean."""
@@ -57,13 +57,6 @@ def add_segmenter(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="of a Dask scheduler, such as tcp://host:8786: its workers compute, files are read and written here",
     )
-
-
-def blob_of(photo: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """A photo ``(rows, columns, 3)`` in RGB as the nets take it: ``(1, 3, rows, columns)``, BGR, less the mean."""
-    pixels = photo[:, :, ::-1].astype(np.float32)
-    pixels -= mean
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
 def class_names(word: str) -> Sequence[str]:
@@ -142,15 +135,20 @@ class Segmenter:
     ) -> Iterator[tuple[Any, Any]]:
         """Each item with what `write` made of it, in any order.
 
-        `read` gives an item's photo as `blob_of` makes it, and what else `reduce` takes behind the list of the heads'
+        `read` gives an item's photo as `read_photo` does, and what else `reduce` takes behind the list of the heads'
         labels, and of their `scores` if asked: see `labelling`. `reduce` runs where the net does, which may be a worker
         of the scheduler; `write` takes the item and the result, here.
         """
         if self.scheduler is not None:
-            job = Job(self.prototxt, self.weights, self.forks, self.heads, scores, self.backend)
+            job = Job(self.prototxt, self.weights, self.mean, self.forks, self.heads, scores, self.backend)
             return on_workers(connect(self.scheduler), job, items, read, reduce, write)
         function = labelling(self.net, self.heads, scores, self.backend)
-        return overlapped(items, read, lambda value: reduce(function(value[0]), *value[1:]), write)
+
+        def read_blob(item: Any) -> tuple[Any, ...]:
+            photo, *rest = read(item)
+            return _images.blob_of(photo, self.mean), *rest
+
+        return overlapped(items, read_blob, lambda value: reduce(function(value[0]), *value[1:]), write)
 
     def classes_of(self, head: str) -> int:
         """How many classes a head has scores for."""

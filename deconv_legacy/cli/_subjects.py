@@ -63,7 +63,7 @@ def is_recording(path: str) -> bool:
 def input_arrays(words: list[str], subject: Any, seed: int, scale: float) -> tuple[dict[str, np.ndarray], bool]:
     """The arrays of ``BLOB=WHAT`` words: an ``.npy`` file, a picture (BGR, less Caffe's mean), or a shape, which like
     every input not named is filled with normal numbers; and whether any was."""
-    from deconv_legacy.cli._segmenter import CAFFE_MEAN, blob_of
+    from deconv_legacy.cli._segmenter import CAFFE_MEAN
     from deconv_legacy.testing import seeded_inputs
 
     given: dict[str, np.ndarray] = {}
@@ -80,7 +80,7 @@ def input_arrays(words: list[str], subject: Any, seed: int, scale: float) -> tup
             except argparse.ArgumentTypeError as error:
                 raise MismatchError(f"--input {error}") from None
         else:
-            from deconv_legacy.cli._images import read_photo
+            from deconv_legacy.cli._images import blob_of, read_photo
 
             given[name] = blob_of(read_photo(what), np.array(CAFFE_MEAN))
     shapes.update((name, array.shape) for name, array in given.items())

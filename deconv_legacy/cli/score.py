@@ -35,7 +35,7 @@ from deconv_legacy.caffe._label_files import read_labels
 from deconv_legacy.cli import _images, one_line
 from deconv_legacy.cli._common import add_json, print_json, print_table, progress
 from deconv_legacy.cli._pipeline import overlapped
-from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, blob_of, class_names, name_of, prepare
+from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, class_names, name_of, prepare
 from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 from deconv_legacy.training import confusion, scores
 
@@ -119,8 +119,7 @@ def _of_net(net: Segmenter, pictures: Sequence[_Picture], ignored: int) -> tuple
             )
 
     def read(picture: _Picture) -> tuple[np.ndarray, np.ndarray]:
-        photo = blob_of(_images.read_photo(picture.photo), net.mean)
-        return photo, _labels(picture.truth, classes, ignored)
+        return _images.read_photo(picture.photo), _labels(picture.truth, classes, ignored)
 
     _check(pictures, check)
     return classes, net.over(pictures, read, functools.partial(_histogram, classes), lambda _, histogram: histogram)

@@ -31,7 +31,7 @@ from deconv_legacy.caffe._files import replacing
 from deconv_legacy.caffe._label_files import write_label_image
 from deconv_legacy.cli import _images
 from deconv_legacy.cli._common import add_json, print_json, print_table, progress
-from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, blob_of, class_names, name_of, prepare
+from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, class_names, name_of, prepare
 from deconv_legacy.errors import MismatchError
 
 __all__ = ["add_arguments", "run"]
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     prepare(args.out)
 
     def read(path: Path) -> tuple[np.ndarray]:
-        return (blob_of(_images.read_photo(path), model.mean),)
+        return (_images.read_photo(path),)
 
     def write(path: Path, results: list[_Labels]) -> list[list[int]]:
         for head, (labels, _, scores) in zip(heads, results, strict=True):

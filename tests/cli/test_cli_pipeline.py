@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -16,7 +17,8 @@ import numpy as np
 import pytest
 from cli_helpers import Run, noise, pointwise, read, save
 
-from deconv_legacy.cli._pipeline import overlapped
+from deconv_legacy.cli import _segmenter
+from deconv_legacy.cli._pipeline import _on_worker, overlapped
 
 
 def test_stages_overlap_in_order_and_within_bounds():
@@ -83,6 +85,32 @@ def test_many_photos_as_one_by_one(tmp_path, capsys):
         labels, _ = read(tmp_path / "out" / f"p{i}_labels.png")
         np.testing.assert_array_equal(labels, scores.argmax(0))
         assert counts[str(photo)] == np.bincount(labels.ravel(), minlength=5).tolist()
+
+
+def test_photos_travel_as_bytes(tmp_path, capsys, monkeypatch):
+    """What a worker gets of a photo is 8 bits a number; what it computes is bit for bit what is computed here."""
+    prototxt, weights, *_ = pointwise(tmp_path)
+    photos = [save(tmp_path / f"p{i}.png", noise(20 + i, 31, i)) for i in range(3)]
+    travelled = []
+
+    def on_workers(client, job, items, read, reduce, write):
+        """As by the workers, of which there is one, behind a pickle."""
+        for item in items:
+            value = read(item)
+            travelled.extend((array.dtype.name, array.shape) for array in value)
+            there = pickle.loads(pickle.dumps((reduce, job, value), protocol=5))
+            yield item, write(item, _on_worker(*there))
+
+    monkeypatch.setattr(_segmenter, "connect", lambda address: None)
+    monkeypatch.setattr(_segmenter, "on_workers", on_workers)
+    words = ["segment", *photos, "--model", prototxt, "--weights", weights, "--backend", "numpy", "--scores"]
+    for folder, more in (("here", []), ("there", ["--scheduler", "tcp://any"])):
+        run = Run(capsys, *words, "--mean", "104.00699,116.66877,122.67892", "--out", tmp_path / folder, *more)
+        assert run.status == 0, run.err
+    assert travelled == [("uint8", (20 + i, 31, 3)) for i in range(3)]
+    for i in range(3):
+        here, there = (np.load(tmp_path / folder / f"p{i}_scores.npz")["scores"] for folder in ("here", "there"))
+        np.testing.assert_array_equal(here, there)
 
 
 have_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="no distributed")
