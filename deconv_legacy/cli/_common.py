@@ -1,4 +1,4 @@
-"""What several commands share: arguments, tables, progress."""
+"""What several commands share: arguments and tables."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-from deconv_legacy.errors import MissingExtraError
 
 __all__ = [
     "add_backend",
@@ -19,7 +17,6 @@ __all__ = [
     "phase_number",
     "print_json",
     "print_table",
-    "progress",
 ]
 
 
@@ -105,13 +102,3 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], align: str
     for line in lines:
         cells = (f"{cell:{side}{width}}" for cell, side, width in zip(line, align, widths, strict=True))
         print("  ".join(cells).rstrip())
-
-
-def progress(items: Iterable[Any], unit: str, total: int | None = None, delay: float = 0) -> Any:
-    """The items, with a progress bar on stderr while they are worked on, unless that takes less than `delay` seconds;
-    `total` where they cannot be counted."""
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        raise MissingExtraError("tqdm", "caffe", "the progress bar") from error
-    return tqdm(items, unit=unit, total=total, delay=delay)

@@ -33,8 +33,9 @@ import numpy as np
 from deconv_legacy.caffe._files import replacing
 from deconv_legacy.caffe._label_files import read_labels
 from deconv_legacy.cli import _images, one_line
-from deconv_legacy.cli._common import add_json, print_json, print_table, progress
+from deconv_legacy.cli._common import add_json, print_json, print_table
 from deconv_legacy.cli._pipeline import overlapped
+from deconv_legacy.cli._progress import progress
 from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, class_names, name_of, prepare
 from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 from deconv_legacy.training import confusion, scores

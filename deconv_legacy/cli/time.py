@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from deconv_legacy.cli._common import add_json, at_least_one, phase_number, print_json, print_table, progress
+from deconv_legacy.cli._common import add_json, at_least_one, phase_number, print_json, print_table
+from deconv_legacy.cli._progress import progress
 from deconv_legacy.cli._solving import add_flags, both, python_layers, set_backend, stages
 
 __all__ = ["add_arguments", "run"]

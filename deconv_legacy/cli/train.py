@@ -14,14 +14,14 @@ import argparse
 import glob
 import re
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from deconv_legacy.cli._common import add_json, at_least_one, print_json
+from deconv_legacy.cli._progress import Meter
 from deconv_legacy.cli._solving import add_flags, both, python_layers, set_backend, stages
-from deconv_legacy.errors import MismatchError, MissingExtraError
+from deconv_legacy.errors import MismatchError
 
 __all__ = ["add_arguments", "run"]
 
@@ -78,14 +78,18 @@ def _train(args: argparse.Namespace, param: Any, snapshot: str | None) -> int:
         solver.param.max_iter = solver.iter + args.iterations
     signals = _Signals({signal.SIGINT: args.sigint_effect, signal.SIGHUP: args.sighup_effect})
     solver.action = signals.take
-    line = _Line(solver)
-    solver.log = lambda text: line.write(log_line(text))
+    meter = Meter("it", max(solver.param.max_iter, solver.iter), first=solver.iter)
+    solver.log = lambda text: meter.write(log_line(text))
     first, losses = solver.iter, list[float]()
-    solver.after_step += [losses.append, line.show]
+
+    def show(loss: float) -> None:
+        meter.at(solver.iter, f"loss {loss:.4g}, lr {solver.lr:.3g}")
+
+    solver.after_step += [losses.append, show]
     if snapshot:
         solver.log(f"Resuming from {snapshot}")
     solver.log("Starting Optimization")
-    with signals, line:
+    with signals, meter:
         solver.solve()
     if args.json:
         done = solver.iter - first
@@ -140,52 +144,3 @@ class _Signals:
     def __exit__(self, *details: Any) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-class _Line:
-    """The progress line, and log lines above it; where no terminal is, a line of progress now and then."""
-
-    def __init__(self, solver: Any, every: float = 10):
-        try:
-            from tqdm import tqdm
-        except ImportError as error:
-            raise MissingExtraError("tqdm", "caffe", "the progress line") from error
-        self.solver, self.every = solver, every
-        self.first, self.start = solver.iter, time.monotonic()
-        self.shown = self.start
-        self.total = max(solver.param.max_iter, solver.iter)
-        self.kind, self.state = tqdm, ""
-        self.bar = tqdm(total=self.total, initial=solver.iter, unit="it") if sys.stderr.isatty() else None
-
-    def write(self, text: str) -> None:
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
-        else:
-            print(text, file=sys.stderr, flush=True)
-
-    def show(self, loss: float) -> None:
-        self.state = f"loss {loss:.4g}, lr {self.solver.lr:.3g}"
-        if self.bar is not None:
-            self.bar.set_postfix_str(self.state, refresh=False)
-            self.bar.update(self.solver.iter - self.bar.n)
-        elif time.monotonic() - self.shown > self.every:
-            self._print()
-
-    def _print(self) -> None:
-        self.shown = time.monotonic()
-        print(
-            self.kind.format_meter(
-                self.solver.iter, self.total, self.shown - self.start, initial=self.first, ncols=100, postfix=self.state
-            ),
-            file=sys.stderr,
-            flush=True,
-        )
-
-    def __enter__(self) -> _Line:
-        return self
-
-    def __exit__(self, *details: Any) -> None:
-        if self.bar is not None:
-            self.bar.close()
-        else:
-            self._print()

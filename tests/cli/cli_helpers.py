@@ -27,6 +27,7 @@ class Run:
         capsys.readouterr()
         self.status = main([str(word) for word in words])
         self.out, self.err = capsys.readouterr()
+        assert "\r" not in self.err  # no terminal: what is written there may be a log file
 
     def error(self):
         """The one line of the error; everything else about it is checked here."""
