@@ -85,9 +85,14 @@ def softmax(logits: Any, axis: int = -1, name: str | None = None) -> Any:
 
 
 def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Any:
-    """``value + bias`` with one number for each channel: the last axis, or axis 1 for ``"NCHW"``."""
+    """``value + bias`` with one number for each channel: the last axis, or axis 1 for ``"NCHW"``.
+
+    As in TensorFlow these two names do for every number of axes.
+    """
     x, b = tensor(value), tensor(bias)
-    axis = 1 if data_format is not None and Layout.of(data_format, x.ndim - 2).channels_first else x.ndim - 1
+    known_format = data_format in (None, "NHWC", "NCHW")
+    first = data_format == "NCHW" if known_format else Layout.of(data_format, x.ndim - 2).channels_first
+    axis = 1 if first else x.ndim - 1
     known = (x.type.shape[axis], b.type.shape[0] if b.ndim == 1 else None)
     if b.ndim != 1 or (None not in known and known[0] != known[1]):
         raise SizeError(f"a bias of shape {b.type.shape} for {known[0]} channels", axis=axis, where=name or "bias_add")
@@ -116,10 +121,17 @@ def sigmoid_cross_entropy_with_logits(labels: Any, logits: Any, name: str | None
 
 
 def softmax_cross_entropy_with_logits(labels: Any, logits: Any, axis: int = -1, name: str | None = None) -> Any:
-    """``-sum of labels log(softmax(logits))`` over `axis`."""
+    """``-sum of labels log(softmax(logits))`` over `axis`.
+
+    Its gradient for the logits is ``softmax(logits) - labels``, as TensorFlow has it, also where the labels do not sum
+    to 1: a pixel whose labels are all 0 (``one_hot`` of 255) has no loss, but pulls at the logits.
+    """
     z, x = tensor(labels), tensor(logits)
     need_same(name or "softmax_cross_entropy_with_logits", z, x)
-    return -(z * _log_softmax(x, axis)).sum(axis=axis)
+    constant = aesara.gradient.disconnected_grad
+    log_sum, missing = _log_sum(x, axis), constant(1 - z.sum(axis=axis))
+    # what is added is 0, and so is its gradient where the labels sum to 1
+    return -(z * _log_softmax(x, axis)).sum(axis=axis) + missing * (log_sum - constant(log_sum))
 
 
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: str | None = None) -> Any:
@@ -142,8 +154,18 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: str
 
 
 def _log_softmax(x: Any, axis: int) -> Any:
-    shifted = x - aesara.gradient.disconnected_grad(x.max(axis=axis, keepdims=True))
+    shifted = _shifted(x, axis)
     return shifted - at.log(at.exp(shifted).sum(axis=axis, keepdims=True))
+
+
+def _log_sum(x: Any, axis: int) -> Any:
+    """``log(sum(exp(x)))``, but for a constant."""
+    return at.log(at.exp(_shifted(x, axis)).sum(axis=axis))
+
+
+def _shifted(x: Any, axis: int) -> Any:
+    """With the largest at 0."""
+    return x - aesara.gradient.disconnected_grad(x.max(axis=axis, keepdims=True))
 
 
 def l2_loss(t: Any, name: str | None = None) -> Any:

@@ -27,8 +27,22 @@ def _mean(losses: Any, weights: Any) -> Any:
     w = at.cast(tensor(weights), losses.dtype)
     if w.ndim not in (0, losses.ndim):
         raise SizeError(f"weights with {w.ndim} axes for losses with {losses.ndim}: as many, or none, are legal")
-    count = (at.ones_like(losses) * at.neq(w, 0)).sum()
-    return (losses * w).sum() / at.maximum(count, 1)
+    w = _spread(w, losses)
+    return (losses * w).sum() / at.cast(at.maximum(at.neq(w, 0).sum(), 1), losses.dtype)
+
+
+def _spread(w: Any, losses: Any) -> Any:
+    """`w` of the shape of `losses`; an axis of 1 is repeated, also one whose size is only known when it runs."""
+    if w.ndim == 0:
+        return at.full_like(losses, w) if losses.ndim else w
+    for axis, (given, known) in enumerate(zip(w.type.shape, losses.type.shape, strict=True)):
+        if given not in (None, 1) and known not in (None, given):
+            raise SizeError(f"weights of {given} for losses of {known}: as many, or 1, are legal", axis=axis)
+        size = losses.shape[axis]
+        if given is None:
+            cells = at.arange(at.maximum(size, w.shape[axis]))  # another size than 1 and `size`: an IndexError
+            w = at.take(w, at.switch(at.eq(w.shape[axis], 1), 0, cells), axis=axis)
+    return w + at.zeros_like(losses)
 
 
 def mean_squared_error(labels: Any, predictions: Any, weights: Any = 1.0) -> Any:

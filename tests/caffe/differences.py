@@ -29,6 +29,8 @@ DIFFERENCES = [
     Difference("loss sum", "Numbers", "on a CPU a loss is added in float32, one pixel at a time", "exact; `caffe_cpu_sum=True` adds as Caffe does", "both are wanted: true numbers, and identical logs"),
     Difference("random numbers", "Numbers", "boost's Mersenne twister for fillers, dropout, shuffling", "NumPy's generator: other numbers of the same distributions; one seed gives one run", "no other implementation gives boost's stream"),
     Difference("pspnet backward", "Numbers", "PSPNet's BN in the TEST phase computes with stored moments, but differentiates as if they were the batch's", "the gradient of what was computed", "nobody trains in TEST"),
+    Difference("in place", "Numbers", "the gradients of BNLL, Clip, Log and Power in place, and of a ReLU with a slope below 0, are wrong: they read what they have written over", "right, in place too", "nobody meant them"),
+    Difference("product of zeros", "Numbers", "`stable_prod_grad: false` divides a product by each factor: NaN where one is 0", "the product of the others, always", "it was only faster"),
     Difference("unpooling mask", "Numbers", "DeconvNet's Unpooling writes wherever its mask points", "a mask that points outside is an error", "it wrote to memory that was not its own"),
     Difference("upsample size", "Numbers", "SegNet's Upsample with a scale keeps the size of the first image for all", "follows the image", "the output no longer fitted"),
     Difference("grey images", "Numbers", "OpenCV makes colours grey as its version and the file's format have it", "Pillow's weights (.299, .587, .114), at most one of 255 apart", "OpenCV is no requirement"),

@@ -92,6 +92,35 @@ MASKED = """layer { name: "in" type: "Input" top: "x" top: "m"
     input_param { shape { dim: [1, 1, 2, 2] } shape { dim: [1, 1, 2, 2] } } }"""
 
 
+@shows("in place")
+def _(tmp_path):
+    x, g = np.random.default_rng(9).standard_normal((2, 1, 2, 3, 4))
+    found = {}
+    for top in "xy":
+        net = net_of(f"""force_backward: true {INPUT}
+            layer {{ name: "l" type: "BNLL" bottom: "x" top: "{top}" }}""")
+        net.blobs["x"].data[...] = x
+        net.forward()
+        net.blobs[top].diff[...] = g
+        net.backward()
+        found[top] = net.blobs["x"].diff.copy()
+    np.testing.assert_allclose(found["x"], g / (1 + np.exp(-x)), rtol=1e-5)  # Caffe: with log(1 + exp(x)) for x
+    np.testing.assert_array_equal(found["x"], found["y"])
+
+
+@shows("product of zeros")
+def _(tmp_path):
+    net = net_of("""force_backward: true
+        layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 3 } } }
+        layer { name: "l" type: "Eltwise" bottom: "a" bottom: "b" top: "y"
+                eltwise_param { operation: PROD stable_prod_grad: false } }""")
+    net.blobs["a"].data[...], net.blobs["b"].data[...] = [0, 2, 3], [5, 0, 7]
+    net.forward()
+    net.blobs["y"].diff[...] = 1
+    net.backward()
+    np.testing.assert_array_equal([net.blobs[name].diff for name in "ab"], [[5, 0, 7], [0, 2, 3]])
+
+
 @shows("unpooling mask")
 def _(tmp_path):
     text = 'layer { name: "u" type: "Unpooling" bottom: "x" bottom: "m" top: "y" unpooling_param { unpool_size: 4 } }'

@@ -306,6 +306,12 @@ def test_accuracy(axis, top_k, ignore):
     close(each, by_class)
 
 
+def test_a_maximum_passes_over_its_coefficients():
+    other = X[::-1].copy()
+    _, (found,), _, _ = run('type: "Eltwise" eltwise_param { operation: MAX coeff: 3 coeff: -1 }', [X, other])
+    close(found, np.maximum(X, other))
+
+
 @pytest.mark.parametrize("top_k", [1, 2])
 def test_eltwise_accuracy(top_k):
     x = np.random.default_rng(4).integers(0, 3, X.shape).astype(float)  # with ties
@@ -351,6 +357,7 @@ def test_unpooling_of_a_doubled_mask():
 
 
 REFUSED = {
+    "log-of-base-1": ('type: "Log" log_param { base: 1 }', [X], "no logarithm of base 1"),
     "reshape-count": ('type: "Reshape" reshape_param { shape { dim: [7, -1] } }', [X], "divisible"),
     "reshape-two": ('type: "Reshape" reshape_param { shape { dim: [-1, -1] } }', [X], "once -1"),
     "reshape-copy": ('type: "Reshape" reshape_param { shape { dim: [1, 0] } axis: 3 }', [X], "no axis to copy"),

@@ -9,7 +9,7 @@ import pytest
 from tf_helpers import draw, numbers
 
 from deconv_legacy import tf
-from deconv_legacy.engine import aesara
+from deconv_legacy.engine import aesara, compile
 from deconv_legacy.errors import SizeError
 
 at = aesara.tensor
@@ -89,6 +89,7 @@ def test_python_numbers_are_float32():
         (lambda: tf.conv2d_transpose(X, W, at.dvector(), 1), "a vector of 4 integers is needed"),
         (lambda: tf.max_pool(X, 2, 2, [[0, 0]] * 4), "'SAME' and 'VALID' are legal here"),
         (lambda: tf.nn.bias_add(X, np.ones(4)), "3 channels"),
+        (lambda: tf.losses.mean_squared_error(X, X, weights=np.ones((2, 1, 7, 3))), "weights of 7 for losses of 8"),
         (lambda: tf.sigmoid_cross_entropy_with_logits(labels=X, logits=X[:1]), "must have the same shape"),
         (lambda: tf.keras.layers.Conv2D(3, 0)(X), "`kernel_size` (=0)"),
         (lambda: tf.keras.layers.Conv2DTranspose(3, 2)(tf.placeholder(shape=[None] * 4)), "channels must be known"),
@@ -108,6 +109,50 @@ def test_errors_carry_the_name_of_the_layer():
         with pytest.raises(SizeError) as caught:
             build()
         assert caught.value.where.startswith("conv1 (") and caught.value.axis is not None
+
+
+@pytest.mark.parametrize("ndim", range(2, 6))
+def test_biases_of_any_number_of_axes(ndim):
+    """TensorFlow says NHWC and NCHW for all of them."""
+    x = np.random.default_rng(ndim).standard_normal((2, 3, 4, 5, 6)[:ndim])
+    for name, axis in ((None, -1), ("NHWC", -1), ("NCHW", 1)):
+        bias = np.arange(1.0, x.shape[axis] + 1)
+        expected = np.moveaxis(np.moveaxis(x, axis, -1) + bias, -1, axis)
+        np.testing.assert_array_equal(numbers(tf.nn.bias_add(x, bias, name)), expected)
+
+
+def test_labels_that_do_not_sum_to_one():
+    """``one_hot(255)`` is all zeros: no loss, and TensorFlow's gradient ``softmax - labels`` all the same."""
+    rng = np.random.default_rng(3)
+    x, g = at.as_tensor_variable(rng.standard_normal((2, 3, 4))), rng.standard_normal((2, 4))
+    z = rng.random((2, 3, 4))
+    z[0, :, 1] = 0
+    z = at.as_tensor_variable(z)
+    loss = tf.nn.softmax_cross_entropy_with_logits(labels=z, logits=x, axis=1)
+    value, dx, dz = numbers([loss, *aesara.grad((loss * g).sum(), [x, z])])
+    p = np.exp(x.data) / np.exp(x.data).sum(1, keepdims=True)
+    np.testing.assert_allclose(value, -(z.data * np.log(p)).sum(1), rtol=1e-12)
+    assert value[0, 1] == 0
+    np.testing.assert_allclose(dx, (p - z.data) * g[:, None], rtol=1e-12)
+    np.testing.assert_allclose(dz, -np.log(p) * g[:, None], rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 4), (1, 2, 1), (3, 2, 4), (1, 1, 1), ()], ids=str)
+@pytest.mark.parametrize("known", [True, False], ids=["known", "free"])
+def test_weights_of_losses_are_repeated(shape, known):
+    """Also where an axis of 1 is seen only when the function runs: it counts as often as it is used."""
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((2, 3, 2, 4))
+    weights = np.array(rng.random(shape) * rng.integers(0, 2, shape))
+    if weights.ndim:
+        weights[0] = 0.5
+    inputs = [at.TensorType("float64", v.shape if known else (None,) * v.ndim)() for v in (a, b, weights)]
+    loss = tf.losses.mean_squared_error(*inputs)
+    assert tf.losses.mean_squared_error(*(at.cast(v, "float32") for v in inputs)).dtype == "float32"
+    every = np.broadcast_to(weights, a.shape)
+    expected = ((a - b) ** 2 * every).sum() / max(np.count_nonzero(every), 1)
+    found = compile(inputs, loss, backend="numpy")(a, b, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_layer_object_uses_its_variables_again():

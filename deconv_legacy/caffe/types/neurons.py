@@ -103,6 +103,8 @@ def _exp(spec: Any, x: Any) -> Any:
 
 @pointwise("Log")
 def _log(spec: Any, x: Any) -> Any:
+    if spec.log_param.base == 1:
+        raise MismatchError(f"layer {spec.name!r}: there is no logarithm of base 1")
     return at.log(_affine(spec.log_param, x)) / np.asarray(_log_of_base(spec, spec.log_param), x.dtype)
 
 

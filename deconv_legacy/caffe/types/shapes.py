@@ -25,7 +25,10 @@ __all__: list[str] = []
 def _eltwise(spec: Any, bottoms: Sequence[Layer], build: Any) -> Layer:
     need(spec, bottoms, 2, 1 << 30)
     param = spec.eltwise_param
-    return EltwiseLayer(bottoms, ("prod", "sum", "max")[param.operation], list(param.coeff) or None, spec.name)
+    operation, coeff = ("prod", "sum", "max")[param.operation], list(param.coeff)
+    if operation == "max" and len(coeff) == len(bottoms):
+        coeff = []  # Caffe takes them, and does nothing with them
+    return EltwiseLayer(bottoms, operation, coeff or None, spec.name)
 
 
 @layer_type("Concat")
