@@ -97,6 +97,56 @@ def test_as_jax_of_ties_and_zeros():
         assert_close(got, expected, "float32")
 
 
+FILTERS = np.random.default_rng(5).standard_normal((4, 3, 3, 2)).astype("float32")
+TRANSFORMED = {
+    "conv": lambda x, labels: engine.conv(x, FILTERS, stride=(1, 2), border_mode=((3, 4), (0, 1))),
+    "one product": lambda x, labels: engine.conv(x[:, :, :3, :3], np.tile(FILTERS, (3, 1, 1, 1))),
+    "phases": lambda x, labels: engine.conv_input_gradient(FILTERS[:3], x, (21, 18), stride=3),
+    "weights": lambda x, labels: engine.conv_weight_gradient(x, x[:, :, 2:, 1:] ** 2, (3, 2)),
+    "max pool": lambda x, labels: engine.max_pool(x, (3, 2), (2, 2), pad=1, rounding="caffe"),
+    "max pool, a large window": lambda x, labels: engine.max_pool(engine.repeat(x, 3), (9, 8), 2),
+    "all maxima, a large window": lambda x, labels: engine.max_pool(engine.repeat(x, 3), (9, 8), 2, ties="all"),
+    "average pool": lambda x, labels: engine.average_pool(x, (3, 2), (2, 1), pad=1),
+    "unpool": lambda x, labels: engine.unpool(*engine.max_pool_with_mask(x, 3, 1), (7, 6)),
+    "resize": lambda x, labels: engine.linear_resize(x, (11, 4)),
+    "lrn across": lambda x, labels: engine.lrn_across(x, 3),
+    "lrn within": lambda x, labels: engine.lrn_within(x, 3),
+    "relu": lambda x, labels: engine.relu(x, 0.1),
+    "softmax": lambda x, labels: engine.softmax(x),
+    "softmax loss": lambda x, labels: engine.softmax_loss(x, labels),
+    "sigmoid loss": lambda x, labels: engine.sigmoid_cross_entropy_loss(x, at.gt(x, 0) * 1.0),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_as_jax_transforms(name):
+    """Batches of gradients are each one's, and derivatives forwards those backwards."""
+    x, labels = at.tensor4("x", dtype="float32"), at.tensor3("labels", dtype="int64")
+    function, _ = as_jax([x, labels], TRANSFORMED[name](x, labels))
+    images, classes = np.stack([X, X[::-1] ** 2 - 1]), np.stack([LABELS, LABELS[::-1]]) % 3
+    weight = np.random.default_rng(6).standard_normal(function({}, X, classes[0]).shape).astype("float32")
+
+    def cost(image, labels):
+        return (function({}, image, labels) * weight).sum()
+
+    towards = RNG.standard_normal(X.shape).astype("float32")
+
+    @jax.jit
+    def derivatives(images, classes, towards):
+        forwards = [
+            jax.jvp(lambda image: function({}, image, labels), (image,), (towards,))[1]  # noqa: B023
+            for image, labels in zip(images, classes, strict=True)
+        ]
+        alone = [jax.grad(cost)(image, labels) for image, labels in zip(images, classes, strict=True)]
+        return jax.vmap(jax.grad(cost))(images, classes), alone, forwards
+
+    for together, alone, forwards in zip(*derivatives(images, classes, towards), strict=True):
+        assert np.abs(alone).max() > 0
+        assert_close(together, alone, "float32")
+        terms = np.abs(alone * towards).sum()
+        assert_close((forwards * weight).sum(), (alone * towards).sum(), "float32", scale=terms)
+
+
 def test_as_jax_without_64_bits_says_so():
     x, labels, loss, _ = net("float64")
     function, values = as_jax([x, labels], loss)

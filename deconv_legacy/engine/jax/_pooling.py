@@ -53,7 +53,8 @@ class _Plan:
         """What tap number `tap` of each window meets."""
         spans = [(o - 1) * s + 1 for o, s in zip(self.out, self.stride, strict=True)]
         first = image.ndim - self.ndim
-        part = lax.dynamic_slice(image, (0,) * first + self._start(tap), (*image.shape[:first], *spans))
+        start = (0,) * first + self._start(tap)
+        part = lax.dynamic_slice(image, start, (*image.shape[:first], *spans))
         every = (..., *(slice(None, None, s) for s in self.stride))
         return part[every]
 
@@ -121,6 +122,8 @@ def _gather(op: Any, x: Any, y: Any, v: Any) -> Any:
     _windows.plan(tuple(op.numbers()), (x.shape, v.shape), (y.shape,))
     plan = _Plan(op, x.shape)
     image, values = plan.padded(x, np.nan), plan.padded(v, 0)
+    if len(plan.taps) > _UNROLLED:
+        return _gather_large(op, plan, image, y, values)
 
     def step(tap, state):
         open_, result = state
@@ -129,6 +132,20 @@ def _gather(op: Any, x: Any, y: Any, v: Any) -> Any:
         return (open_ & ~hit if op.ties == "first" else open_), result
 
     return plan.walk(step, (_open(op, y), jnp.zeros(y.shape, v.dtype)))[1]
+
+
+def _gather_large(op: Any, plan: _Plan, image: Any, y: Any, values: Any) -> Any:
+    """The same for many taps, with no loop over `values`: JAX cannot transpose one that also finds the maxima."""
+    taps = jnp.arange(len(plan.taps))
+    if op.ties == "first":
+        first = plan.walk(
+            lambda tap, first: jnp.where((first < 0) & (plan.window(image, tap) == y), tap, first),
+            jnp.full(y.shape, -1, taps.dtype),
+        )
+        hits = _open(op, y) & (first == taps.reshape(-1, *(1,) * y.ndim))
+    else:
+        hits = jax.vmap(lambda tap: plan.window(image, tap) == y)(taps)
+    return jnp.where(hits, jax.vmap(lambda tap: plan.window(values, tap))(taps), 0).sum(0)
 
 
 def _scatter(op: Any, x: Any, y: Any, g: Any) -> Any:
@@ -157,20 +174,11 @@ def max_pool(op, node):
         (x,), (v,) = primals, tangents
         if not op.mask:
             y = pool(x)
-            return y, _choose(op, x, y, v)
+            return y, _gather(op, x, y, v)
         y, mask = pool(x)
-        return (y, mask), (_choose(op, x, y, v), np.zeros(mask.shape, jax.dtypes.float0))
+        return (y, mask), (_gather(op, x, y, v), np.zeros(mask.shape, jax.dtypes.float0))
 
     return pool
-
-
-def _choose(op: Any, x: Any, y: Any, v: Any) -> Any:
-    """`_gather`, which is linear in `v`, with `_scatter` as its transpose."""
-    from jax.custom_derivatives import linear_call
-
-    return linear_call(
-        lambda xy, v: _gather(op, xy[0], xy[1], v), lambda xy, g: _scatter(op, xy[0], xy[1], g), (x, y), v
-    )
 
 
 @register(MaxPoolGather)
