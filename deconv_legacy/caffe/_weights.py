@@ -9,7 +9,7 @@ from typing import Any
 
 from deconv_legacy.caffe._files import is_hdf5, replacing
 from deconv_legacy.caffe._segment import Node
-from deconv_legacy.caffe.blob import DIFF, Blob
+from deconv_legacy.caffe.blob import DATA, DIFF, Blob
 from deconv_legacy.caffe.caffemodel import read_layers, write_weights
 from deconv_legacy.errors import FileFormatError, MismatchError
 
@@ -79,14 +79,18 @@ class NetWeights:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a caffemodel: the net and its weights."""
-        write_weights(path, {node.name: [b.data for b in node.blobs] for node in self._nodes if node.blobs}, self._spec)
+        write_weights(path, self._stored(), self._spec)
 
     def save_hdf5(self, path: str | os.PathLike[str]) -> None:
         """Write the weights as HDF5."""
         from deconv_legacy.caffe import _hdf5
 
         with replacing(path) as beside:
-            _hdf5.write_weights(beside, {node.name: [b.data for b in node.blobs] for node in self._nodes if node.blobs})
+            _hdf5.write_weights(beside, self._stored())
+
+    def _stored(self) -> dict[str, list[Any]]:
+        """What a file of weights holds, each array copied from a device when it is written."""
+        return {node.name: [blob.peek(DATA) for blob in node.blobs] for node in self._nodes if node.blobs}
 
     def load_hdf5(self, path: str | os.PathLike[str]) -> None:
         """`copy_from` an HDF5 file."""

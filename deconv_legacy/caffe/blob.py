@@ -63,6 +63,10 @@ class Blob:
             self._array(which)
         return self._storages[which]
 
+    def peek(self, which: int) -> Any:
+        """The numbers for one who only reads them: what lies on a device stays there, and ``np.asarray`` copies it."""
+        return self.storage(which)[0]
+
     def held(self, which: int) -> bool:
         """Whether somebody else has the array at hand, and so may have written to it, or will read it."""
         # one reference is the storage's, one that of the call

@@ -20,7 +20,7 @@ import numpy as np
 
 from deconv_legacy.caffe import _state, _streams
 from deconv_legacy.caffe._update import Learned, Update
-from deconv_legacy.caffe.blob import Blob
+from deconv_legacy.caffe.blob import DATA, Blob
 from deconv_legacy.caffe.caffemodel import SavedState, read_solverstate, write_solverstate
 from deconv_legacy.caffe.net import Net
 from deconv_legacy.caffe.prototxt import read_net, read_solver
@@ -353,7 +353,8 @@ class SGDSolver:
         streams = json.dumps(_streams.collect((self.net, *self.test_nets), self._starts))
         # last, and whole at once: a state that is there has its weights
         self.log(f"Snapshotting solver state to {kind} file {state}")
-        write_solverstate(state, SavedState(self.iter, model, self._current_step, self.history, streams))
+        history = [blob.peek(DATA) for blob in self._history]
+        write_solverstate(state, SavedState(self.iter, model, self._current_step, history, streams))
         return state
 
     def restore(self, state_file: str | os.PathLike[str]) -> None:
