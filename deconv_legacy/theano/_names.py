@@ -1,4 +1,5 @@
-"""Names of Python 2.7's and NumPy 1's modules that are no more, and what they were; the same of arrays' methods."""
+"""Names of Python 2.7's, NumPy 1's and SciPy 1.1's modules that are no more, and what they were; the same of arrays'
+methods, and of modules that moved as a whole."""
 
 from __future__ import annotations
 
@@ -7,11 +8,18 @@ import collections.abc
 import inspect
 import time
 import types
+import warnings
 from typing import Any
 
 import numpy as np
 
-__all__ = ["METHODS", "NAMES"]
+from deconv_legacy.theano import _scipy_misc
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import scipy.misc
+
+__all__ = ["METHODS", "MODULES", "NAMES"]
 
 ArgSpec = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
 
@@ -61,6 +69,7 @@ NAMES: dict[str, tuple[types.ModuleType, dict[str, Any]]] = {
     "numpy": (np, _NUMPY),
     "inspect": (inspect, {"getargspec": _getargspec}),
     "time": (time, {"clock": time.perf_counter}),
+    "scipy": (scipy.misc, _scipy_misc.NAMES),
 }
 """By bridge: the module, and what stands in for each name that it may have lost."""
 
@@ -82,3 +91,6 @@ METHODS: dict[str, Any] = {
     "tostring": lambda a, order="C": a.tobytes(order),
 }
 """Methods of arrays that NumPy 2 dropped."""
+
+MODULES = {"sklearn.externals.joblib": "joblib", "sklearn.cross_validation": "sklearn.model_selection"}
+"""Modules that are no more, and those that have their functions."""

@@ -49,6 +49,8 @@ def is_python2(tree: ast.Module) -> bool:
             bound.add(node.name)
         elif isinstance(node, ast.arg):
             bound.add(node.arg)
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    true_division = any(alias.name == "division" for node in future for alias in node.names)
     for node in ast.walk(tree):
         if id(node) in guarded:
             continue
@@ -56,7 +58,7 @@ def is_python2(tree: ast.Module) -> bool:
             return True
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PYTHON2_METHODS:
             return not isinstance(node.func.value, ast.Name) or node.func.value.id != "six"
-        if _takes_a_list(node):
+        if _takes_a_list(node) or (not true_division and _counts_by_division(node)):
             return True
         if isinstance(node, ast.Import) and any(alias.name in _PYTHON2_MODULES for alias in node.names):
             return True
@@ -80,6 +82,17 @@ def _takes_a_list(node: ast.AST) -> bool:
         return inner.func.id in lists
     views = {"keys", "values", "items"} if isinstance(node, ast.Subscript) else set()
     return isinstance(inner.func, ast.Attribute) and inner.func.attr in views and not inner.args
+
+
+def _counts_by_division(node: ast.AST) -> bool:
+    """Whether it needs an integer and has what ``/`` gave: ``range(n / 2)``, ``x[: n / 2]``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
+        numbers: list[Any] = node.args
+    elif isinstance(node, ast.Slice):
+        numbers = [node.lower, node.upper, node.step]
+    else:
+        return False
+    return any(isinstance(number, ast.BinOp) and isinstance(number.op, ast.Div) for number in numbers)
 
 
 def to_python3(text: str, path: str) -> str:

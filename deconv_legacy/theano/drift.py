@@ -3,8 +3,11 @@
 ``names``
     of modules: ``collections.Iterable``, ``np.float``, ``inspect.getargspec``, ``time.clock``. Each module answers for
     its old names through a module ``__getattr__``; nothing else of it changes. (``_names.py`` lists them.)
+    So do ``scipy.misc.imread``, ``imsave``, ``imresize``, ... (``_scipy_misc.py`` has them).
+``modules``
+    that went as a whole: ``imp``, whose ``load_source`` bridges what it loads, ``sklearn.externals.joblib``.
 ``pickle``
-    files that Python 2 wrote are read with ``encoding="latin1"`` where the default fails.
+    files that Python 2 wrote are read with ``encoding="latin1"`` where the default fails; files opened as text will do.
 ``text``
     ``np.genfromtxt`` gives strings, as it did when these were bytes.
 ``linspace``
@@ -17,15 +20,14 @@
     modules of the folder above the script's, where the FCN repository keeps ``surgery.py``, are found.
 source
     of the script, of modules in its folder and of packages named by the caller: Python 2 syntax is converted, its
-    ``/`` of integers stays a floor, a list of slices used as an index becomes the tuple that NumPy took it for, and
-    arrays have the methods that NumPy 2 dropped.
+    ``/`` of integers stays a floor and ``"{:<9}"`` takes tuples and None, a list of slices used as an index becomes
+    the tuple that NumPy took it for, and arrays have the methods that NumPy 2 dropped. (``_source.py`` does it.)
 
 Every bridge can be left out, and tells once, at its first use, what it bridged and where.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib.abc
 import importlib.machinery
@@ -39,21 +41,24 @@ import types
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from deconv_legacy.theano import _names, _random2
 from deconv_legacy.theano._python2 import decode, is_python2, parse, to_python3
+from deconv_legacy.theano._source import Division, Formats, Indices, Methods, caller, listeners
 
-__all__ = ["BRIDGES", "Bridges", "divide", "index", "method"]
+__all__ = ["BRIDGES", "Bridges"]
 
 BRIDGES = {
     "collections": "collections.Iterable and other abstract classes, now in collections.abc",
     "numpy": "np.float, np.int, np.bool and others, which were Python's own types; what NumPy 2 dropped",
     "inspect": "inspect.getargspec",
     "time": "time.clock",
-    "pickle": "pickles written by Python 2",
+    "scipy": "scipy.misc.imread, imsave, imresize, toimage, logsumexp and others, which SciPy dropped or moved",
+    "modules": "imp.load_source, whose source is bridged; sklearn.externals.joblib",
+    "pickle": "pickles written by Python 2; pickles in files that are opened as text",
     "text": "np.genfromtxt gives strings, no bytes",
     "linspace": "np.linspace with a float as count",
     "palette": "a Pillow image of mode P without a palette is saved with greys, as FCN's score.py saves labels",
@@ -62,24 +67,6 @@ BRIDGES = {
     "python2": "Python 2 syntax and its integer division",
     "list-index": "a list of slices used as an index of an array",
 }
-
-
-class _Place(NamedTuple):
-    path: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}"
-
-
-def _caller() -> _Place:
-    """The first frame outside this file and the import system."""
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None and (
-        frame.f_code.co_filename == __file__ or "importlib" in frame.f_code.co_filename
-    ):
-        frame = frame.f_back
-    return _Place(frame.f_code.co_filename, frame.f_lineno)
 
 
 class Bridges:
@@ -112,6 +99,11 @@ class Bridges:
         for name, (module, old) in _names.NAMES.items():
             if name in self.names:
                 self._serve(name, module, old)
+        if "modules" in self.names:
+            self._serve_imp()
+            moved = _Moved(self)
+            sys.meta_path.append(moved)
+            self._undo.append(lambda: sys.meta_path.remove(moved))
         if "pickle" in self.names:
             self._serve_pickle()
         if "text" in self.names:
@@ -145,7 +137,7 @@ class Bridges:
 
         def __getattr__(name: str) -> Any:
             if name in old:
-                self.tell(bridge, f"{module.__name__}.{name}", _caller())
+                self.tell(bridge, f"{module.__name__}.{name}", caller())
                 return old[name]
             if before is not None:
                 return before(name)
@@ -169,7 +161,7 @@ class Bridges:
         @functools.wraps(original)
         def genfromtxt(*args: Any, **options: Any) -> Any:
             if "encoding" not in options:
-                self.tell("text", "np.genfromtxt, with strings", _caller())
+                self.tell("text", "np.genfromtxt, with strings", caller())
                 options["encoding"] = "latin1"
             return original(*args, **options)
 
@@ -179,7 +171,7 @@ class Bridges:
         @functools.wraps(original)
         def linspace(start: Any, stop: Any, num: Any = 50, *args: Any, **options: Any) -> Any:
             if isinstance(num, (float, np.floating)):
-                self.tell("linspace", f"np.linspace, with {num} values", _caller())
+                self.tell("linspace", f"np.linspace, with {num} values", caller())
                 num = int(num)
             return original(start, stop, num, *args, **options)
 
@@ -189,7 +181,7 @@ class Bridges:
         @functools.wraps(original)
         def save(image: Any, *args: Any, **options: Any) -> Any:
             if image.mode == "P" and not image.getpalette():
-                self.tell("palette", "an image of mode P without a palette, saved with greys", _caller())
+                self.tell("palette", "an image of mode P without a palette, saved with greys", caller())
                 image = image.copy()
                 image.putpalette(bytes(grey for grey in range(256) for _ in range(3)))
             return original(image, *args, **options)
@@ -201,34 +193,65 @@ class Bridges:
         def draw(*args: Any, **options: Any) -> Any:
             if "python2" not in self.told:
                 return original(*args, **options)
-            self.tell("random", f"random.{name} draws as Python 2 did", _caller())
+            self.tell("random", f"random.{name} draws as Python 2 did", caller())
             return getattr(_random2, name)(*args, **options)
 
         return draw
 
+    def _serve_imp(self) -> None:
+        """``imp.load_source`` bridges its source; ``imp`` itself went with Python 3.12."""
+
+        def load_source(name: str, pathname: Any, file: Any = None) -> types.ModuleType:
+            self.tell("modules", f"imp.load_source of {pathname}", caller())
+            path = os.fspath(pathname)
+            spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(self, name, path))
+            assert spec is not None and spec.loader is not None
+            module = sys.modules.setdefault(name, importlib.util.module_from_spec(spec))
+            spec.loader.exec_module(module)
+            return module
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                imp = importlib.import_module("imp")
+        except ModuleNotFoundError:
+            imp = types.ModuleType("imp")
+            vars(imp).update(load_source=load_source, reload=importlib.reload, new_module=types.ModuleType)
+            sys.modules["imp"] = imp
+            self._undo.append(functools.partial(sys.modules.__delitem__, "imp"))
+        else:
+            self._replace(imp, "load_source", load_source)
+
+    def _binary(self, file: Any) -> Any:
+        """The bytes below a file that is opened as text, as Python 2 needed no more for a pickle."""
+        if not isinstance(file, io.TextIOBase) or not hasattr(file, "buffer"):
+            return file
+        self.tell("pickle", "a pickle in a file that is opened as text", caller())
+        return file.buffer
+
     def _serve_pickle(self) -> None:
-        load, loads = pickle.load, pickle.loads
+        load, loads, dump = pickle.load, pickle.loads, pickle.dump
+
+        def dump_(value: Any, file: Any, *args: Any, **options: Any) -> None:
+            dump(value, self._binary(file), *args, **options)
 
         def load_(file: Any, **options: Any) -> Any:
+            file = self._binary(file)
             start = file.tell() if not options and hasattr(file, "seek") else None
             try:
                 return load(file, **options)
             except UnicodeDecodeError:
                 if start is None:
                     raise
-                self.tell("pickle", "a pickle of Python 2, read as latin1", _caller())
+                self.tell("pickle", "a pickle of Python 2, read as latin1", caller())
                 file.seek(start)
                 return load(file, encoding="latin1")
 
         def loads_(data: Any, **options: Any) -> Any:
             return load_(io.BytesIO(data), **options) if not options else loads(data, **options)
 
-        pickle.load, pickle.loads = load_, loads_
-
-        def undo() -> None:
-            pickle.load, pickle.loads = load, loads
-
-        self._undo.append(undo)
+        for name, new in (("load", load_), ("loads", loads_), ("dump", dump_)):
+            self._replace(pickle, name, new)
 
     def compile(self, data: bytes, path: str) -> types.CodeType:
         """The code of a source file, bridged."""
@@ -240,125 +263,18 @@ class Bridges:
             tree, error = parse(text, path)
             if tree is not None:
                 self.tell("python2", f"{what}, converted", path)
-                tree = _Division().apply(tree)
+                tree = Formats().apply(Division().apply(tree))
         if tree is None:
             assert error is not None
             raise error
         if "list-index" in self.names:
-            tree = _Indices().apply(tree)
+            tree = Indices().apply(tree)
         if "numpy" in self.names:
-            tree = _Methods().apply(tree)
-        _last.append(self)
+            tree = Methods().apply(tree)
+        listeners.append(self.tell)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # as in parse
             return compile(tree, path, "exec", dont_inherit=True)
-
-
-def divide(a: Any, b: Any) -> Any:
-    """``a / b`` of Python 2: the floor where both are integers, also arrays and Theano's variables of them."""
-    return a // b if _integral(a) and _integral(b) else a / b
-
-
-def _integral(value: Any) -> bool:
-    if isinstance(value, (int, np.integer)):
-        return True
-    try:
-        return np.dtype(value.dtype).kind in "iub"
-    except (AttributeError, TypeError):
-        return False
-
-
-_last: list[Bridges] = []
-
-
-def index(key: Any) -> Any:
-    """The index that NumPy before 1.23 took a list for: a tuple, if a slice, None, Ellipsis or sequence is in it."""
-    if (
-        type(key) is list
-        and len(key) <= 32
-        and any(item is None or item is Ellipsis or isinstance(item, (slice, list, tuple, np.ndarray)) for item in key)
-    ):
-        if _last:
-            _last[-1].tell("list-index", "a list of slices as an index", _caller())
-        return tuple(key)
-    return key
-
-
-def method(value: Any, name: str) -> Any:
-    """``value.name``, also where NumPy 2 dropped that method of arrays."""
-    if isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, name):
-        if _last:
-            _last[-1].tell("numpy", f"an array's {name}", _caller())
-        return functools.partial(_names.METHODS[name], value)
-    return getattr(value, name)
-
-
-class _Transformer(ast.NodeTransformer):
-    """Replaces expressions by calls of a function of this module, which it imports under a private name."""
-
-    function: str
-
-    def apply(self, tree: ast.Module) -> ast.Module:
-        tree = self.visit(tree)
-        line = f"from {__name__} import {self.function} as _deconv_legacy_{self.function}"
-        place = 0
-        for place, node in enumerate(tree.body):
-            docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and place == 0
-            if not docstring and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-                break
-        else:
-            place = len(tree.body)
-        tree.body[place:place] = ast.parse(line).body
-        return ast.fix_missing_locations(tree)
-
-    def call(self, *arguments: ast.expr) -> ast.Call:
-        name = ast.Name(f"_deconv_legacy_{self.function}", ast.Load())
-        return ast.copy_location(ast.Call(name, list(arguments), []), arguments[0])
-
-
-class _Division(_Transformer):
-    function = "divide"
-
-    def apply(self, tree: ast.Module) -> ast.Module:
-        future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-        true_division = any(alias.name == "division" for node in future for alias in node.names)
-        return tree if true_division else super().apply(tree)
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        self.generic_visit(node)
-        return self.call(node.left, node.right) if isinstance(node.op, ast.Div) else node
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
-        self.generic_visit(node)
-        if not isinstance(node.op, ast.Div) or not isinstance(node.target, ast.Name):
-            return node
-        value = self.call(ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target), node.value)
-        return ast.copy_location(ast.Assign([node.target], value), node)
-
-
-class _Indices(_Transformer):
-    function = "index"
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        self.generic_visit(node)
-        if isinstance(node.slice, (ast.Constant, ast.Slice, ast.Tuple, ast.UnaryOp, ast.Compare, ast.JoinedStr)):
-            return node
-        node.slice = self.call(node.slice)
-        return node
-
-
-class _Methods(_Transformer):
-    function = "method"
-
-    def apply(self, tree: ast.Module) -> ast.Module:
-        lost = any(isinstance(node, ast.Attribute) and node.attr in _names.METHODS for node in ast.walk(tree))
-        return super().apply(tree) if lost else tree
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        self.generic_visit(node)
-        if node.attr not in _names.METHODS or not isinstance(node.ctx, ast.Load):
-            return node
-        return self.call(node.value, ast.Constant(node.attr))
 
 
 def _folders(folder: Path | None) -> list[Path]:
@@ -399,9 +315,32 @@ class _Above(importlib.abc.MetaPathFinder):
         file = self.folder / f"{fullname}.py"
         if path is not None or "." in fullname or not file.is_file():
             return None
-        self.bridges.tell("parent", f"module {fullname} from {file}", _caller())
+        self.bridges.tell("parent", f"module {fullname} from {file}", caller())
         loader = _Loader(self.bridges, fullname, str(file))
         return importlib.util.spec_from_file_location(fullname, file, loader=loader)
+
+
+class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives, where nothing else did, the module that a lost one became."""
+
+    def __init__(self, bridges: Bridges):
+        self.bridges = bridges
+        self._specs: dict[str, Any] = {}
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname not in _names.MODULES:
+            return None
+        self.bridges.tell("modules", f"{fullname}, now {_names.MODULES[fullname]}", caller())
+        return importlib.machinery.ModuleSpec(fullname, self)
+
+    def create_module(self, spec: Any) -> types.ModuleType:
+        module = importlib.import_module(_names.MODULES[spec.name])
+        self._specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__spec__ = self._specs.pop(module.__spec__.name)  # the import system has told it the other name
 
 
 class _Loader(importlib.machinery.SourceFileLoader):

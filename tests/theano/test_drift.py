@@ -1,15 +1,17 @@
 """The bridges of `deconv-legacy run`: each works, tells once, and can be left out."""
 
 import ast
+import fractions
 import inspect
 import pickle
+import sys
 import warnings
 
 import numpy as np
 import pytest
 
 from deconv_legacy.errors import DeconvLegacyError
-from deconv_legacy.theano import drift
+from deconv_legacy.theano import _names, _source, drift
 from deconv_legacy.theano._python2 import is_python2, to_python3
 
 SCRIPT = """\
@@ -90,15 +92,15 @@ def test_flags_that_aesara_takes_only_at_its_start(python, tmp_path):
 
 def test_lists_that_numpy_took_for_tuples():
     cut = slice(1, 2)
-    assert drift.index([cut, 3]) == (cut, 3) and drift.index([None, 0]) == (None, 0)
-    assert drift.index([[0, 1], [1, 2]]) == ([0, 1], [1, 2])
+    assert _source.index([cut, 3]) == (cut, 3) and _source.index([None, 0]) == (None, 0)
+    assert _source.index([[0, 1], [1, 2]]) == ([0, 1], [1, 2])
     for unchanged in ([0, 2], (cut, 3), cut, 4, [0] * 40):
-        assert drift.index(unchanged) is unchanged
+        assert _source.index(unchanged) is unchanged
 
 
 def test_division_of_python_2():
-    assert (drift.divide(7, 2), drift.divide(-7, 2), drift.divide(7.0, 2)) == (3, -4, 3.5)
-    assert drift.divide(np.arange(4), 2).dtype.kind == "i" and drift.divide(np.arange(4), 2.0).dtype.kind == "f"
+    assert (_source.divide(7, 2), _source.divide(-7, 2), _source.divide(7.0, 2)) == (3, -4, 3.5)
+    assert _source.divide(np.arange(4), 2).dtype.kind == "i" and _source.divide(np.arange(4), 2.0).dtype.kind == "f"
 
 
 @pytest.mark.parametrize(
@@ -298,3 +300,129 @@ def test_pickles_of_python_2(tmp_path):
 def test_lists_that_became_views_are_python_2(source):
     assert is_python2(ast.parse(source))
     assert not is_python2(ast.parse("list(d.keys())[0]; d.pop(0)[0]; len(list(x))"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["for i in range(n / 2):\n    pass\n", "x = y[: n / 2]\n", "x = y[0, n / 2 :]\n"],
+)
+def test_counts_by_division_are_python_2(source):
+    assert is_python2(ast.parse(source))
+    assert not is_python2(ast.parse("from __future__ import division\n" + source))
+    assert not is_python2(ast.parse(source.replace("/", "//")))
+    assert not is_python2(ast.parse("x = d[n / 2]\n"))
+
+
+def test_widths_of_python_2_are_for_all_values():
+    assert _source.fill("{:<8}|{:>6}|{n:06.2f}|{{}}", (1, 2), None, n=1.5) == "(1, 2)  |  None|001.50|{}"
+    tree = _source.Formats().apply(ast.parse("x = '{0:>9}{1[1]!r:3}{k:d}'.format([], (4, 5), k=6)\n"))
+    names = {}
+    exec(compile(tree, "", "exec"), names)
+    assert names["x"] == "       []5  6"
+    with pytest.raises(TypeError):
+        f"{(1, 2):<8}"
+
+
+GREY_BYTES = [[0, 64, 80], [128, 255, 191]]
+GREY_BYTES_0_2 = [[10, 10, 34], [105, 200, 200]]
+COLOUR_NEAREST = [
+    [[30, 40, 50], [90, 100, 110]],
+    [[150, 160, 170], [210, 220, 230]],
+    [[150, 160, 170], [210, 220, 230]],
+]
+GREY_TWICE = [
+    [0, 16, 48, 68, 76, 80],
+    [32, 52, 92, 111, 109, 108],
+    [96, 124, 179, 196, 174, 163],
+    [128, 160, 223, 239, 207, 191],
+]
+
+
+def test_functions_that_scipy_misc_had(tmp_path):
+    """The numbers are SciPy 1.1.0's, with Pillow 5.4.1."""
+    pytest.importorskip("PIL")
+    told = []
+    bridges = drift.Bridges(["scipy"], told.append)
+    bridges.build()
+    try:
+        from scipy.misc import bytescale, fromimage, imread, imresize, imrotate, imsave, logsumexp, toimage
+
+        grey = np.array([[-1.0, 0.0, 0.25], [1.0, 3.0, 2.0]])
+        colour = np.arange(24, dtype="uint8").reshape(2, 4, 3) * 10
+        assert bytescale(grey).tolist() == GREY_BYTES
+        assert bytescale(grey, cmin=0, cmax=2, high=200, low=10).tolist() == GREY_BYTES_0_2
+        assert fromimage(toimage(np.moveaxis(colour, 2, 0))).tolist() == colour.tolist()
+        assert imresize(colour, (3, 2), interp="nearest").tolist() == COLOUR_NEAREST
+        assert imresize(grey, 200, interp="bilinear").tolist() == GREY_TWICE
+        assert imresize(grey, 0.5, interp="bilinear").shape == (1, 1)
+        assert imrotate(colour, 180, "nearest").tolist() == colour[::-1, ::-1].tolist()
+        path = tmp_path / "image.png"
+        imsave(path, grey)
+        assert imread(path).tolist() == GREY_BYTES and imread(path, flatten=True).dtype == "float32"
+        imsave(path, colour)
+        assert imread(path).tolist() == colour.tolist() and imread(path, mode="L").shape == (2, 4)
+        with pytest.raises(ValueError, match="3 channels; legal: RGB, YCbCr"):
+            toimage(colour, mode="L")
+        with pytest.raises(ValueError, match=r"\(2, 2, 2\) is no image"):
+            toimage(np.zeros((2, 2, 2)))
+        assert logsumexp([1.0, 2.0]) == pytest.approx(2.313261687518223, abs=1e-15)
+    finally:
+        bridges.remove()
+    assert len(told) == 1 and "scipy.misc.bytescale" in told[0] and "test_drift.py" in told[0]
+    with pytest.raises(ImportError):
+        from scipy.misc import imresize
+
+
+def test_source_that_imp_loads_is_bridged(tmp_path):
+    path = tmp_path / "a-config.py"
+    path.write_text("print 'loaded'\nhalf = 7 / 2\n")
+    (tmp_path / "twice.py").write_text("n = 1\n")
+    told = []
+    bridges = drift.Bridges(["modules", "python2"], told.append)
+    bridges.build()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import imp
+        module = imp.load_source("a_config_of_this_test", str(path))
+        assert module.half == 3 and sys.modules["a_config_of_this_test"] is module
+        path.write_text("other = 1\n")
+        assert imp.load_source("a_config_of_this_test", str(path)) is module and module.half == module.other + 2
+        assert imp.new_module("x").__name__ == "x" and callable(imp.reload)
+    finally:
+        bridges.remove()
+        sys.modules.pop("a_config_of_this_test", None)
+    assert sum("imp.load_source" in sentence for sentence in told) == 1
+
+
+def test_modules_that_moved(monkeypatch):
+    told = []
+    bridges = drift.Bridges(["modules"], told.append)
+    monkeypatch.setitem(_names.MODULES, "json.gone_since_2017", "fractions")
+    bridges.build()
+    try:
+        import json.gone_since_2017 as moved
+
+        assert moved is fractions and fractions.__spec__.name == "fractions"
+    finally:
+        bridges.remove()
+        sys.modules.pop("json.gone_since_2017", None)
+    assert len(told) == 1 and "json.gone_since_2017, now fractions" in told[0]
+
+
+def test_pickles_in_files_that_are_opened_as_text(tmp_path):
+    path, told = tmp_path / "a.pkl", []
+    bridges = drift.Bridges(["pickle"], told.append)
+    bridges.build()
+    try:
+        with open(path, "w") as file:
+            pickle.dump({"a": np.arange(3)}, file, 2)
+        with open(path) as file:
+            assert pickle.load(file)["a"].tolist() == [0, 1, 2]
+        with open(path, "rb") as file:
+            assert pickle.load(file)["a"].tolist() == [0, 1, 2]
+    finally:
+        bridges.remove()
+    assert len(told) == 1 and "opened as text" in told[0]
+    with open(path, "w") as file, pytest.raises(TypeError):
+        pickle.dump(1, file)
