@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "bytescale", "fromimage", "imread", "imresize", "imrotate", "imsave", "toimage"]
 
-_INTERPOLATIONS: dict[str, Any] = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "cubic": 3}  # Pillow's numbers
+# Pillow's numbers
+_INTERPOLATIONS: dict[str, Any] = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "cubic": 3}
 _COLOURS = {3: ("RGB", "YCbCr"), 4: ("RGBA", "CMYK")}
 
 
