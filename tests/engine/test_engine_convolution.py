@@ -253,6 +253,9 @@ def test_tilings(case, threads):
         "tiles of one large image, stride",
         "tiles of large images, groups",
         "several images a tile, the last one smaller",
+        "more taps than rows of a block",
+        "one axis",
+        "rows longer than a tile",
     ],
 )
 def test_long_sums_without_c(name, backend):
