@@ -35,7 +35,10 @@ def describe_start(start: bytes) -> str | None:
     kinds = {
         b"version https://git-lfs": "a Git LFS pointer: fetch the real file with `git lfs pull`",
         b"\x1f\x8b": "gzip-compressed",
-        b"PK\x03\x04": "a zip archive",
+        b"PK\x03\x04": "a zip archive (an npz?)",
+        b"\x93NUMPY": "a NumPy array",
+        b"\xff\xd8\xff": "a JPEG image",
+        b"\x89PNG": "a PNG image",
         b"<!doctype": "an HTML page: the download failed",
         b"<html": "an HTML page: the download failed",
     }
@@ -52,7 +55,7 @@ def read_text(path: StrPath) -> str:
     """The text of a prototxt; bytes that are not UTF-8 (comments of other code pages) become surrogates."""
     raw = Path(path).read_bytes()
     if b"\0" in raw:
-        kind = "HDF5" if raw.startswith(_HDF5) else "binary (a caffemodel?)"
+        kind = "HDF5" if raw.startswith(_HDF5) else describe_start(raw[:64]) or "binary (a caffemodel?)"
         raise FileFormatError(f"the file is {kind}; a prototxt is text", path=path)
     return raw.decode("utf-8-sig", "surrogateescape")
 
@@ -60,9 +63,14 @@ def read_text(path: StrPath) -> str:
 @contextlib.contextmanager
 def replacing(path: StrPath) -> Iterator[Path]:
     """A path beside ``path`` to write to, renamed to ``path`` in the end: nobody ever sees half a file, and
-    arrays that are views of the old file stay valid."""
+    arrays that are views of the old file stay valid. An error names ``path``, not the file beside it."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, "its folder does not exist; make it first", str(target)) from None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
     os.close(handle)
     beside = Path(name)
     try:

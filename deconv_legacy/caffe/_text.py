@@ -31,6 +31,14 @@ _SIMPLE_ESCAPES = {
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 _CLOSING = {"{": "}", "<": ">"}
 _FORK_HINT = "; forks of Caffe have it, and --forks reads it, in Python forks=True or read_net's allow_unknown=True"
+_OTHER_KIND = {
+    **{
+        ("NetParameter", field): "; this is a solver, and its `net` or `train_net` names the net"
+        for field in ("net", "train_net", "test_net", "base_lr", "lr_policy")
+    },
+    **{("SolverParameter", field): "; this is a net, not a solver" for field in ("layer", "layers", "input")},
+}
+"""(message, field) of what is taken for another kind of file -> what to say."""
 _MAX_DEPTH = 100
 _MAX_LISTED = 20
 _MAX_PLACES = 4
@@ -331,7 +339,10 @@ class _Reader:
             self.foreign.append((self.place(token), f"{cause} (skipped)"))
         else:
             of_fork = self.is_foreign(descriptor.name, token.text)
-            self.report(_Problem(cause + (_FORK_HINT if of_fork else _hint(token.text, fields)), token))
+            hint = (
+                _FORK_HINT if of_fork else _OTHER_KIND.get((descriptor.name, token.text)) or _hint(token.text, fields)
+            )
+            self.report(_Problem(cause + hint, token))
         self.skip_field(token.text)
 
     def skip_field(self, name: str) -> None:

@@ -85,7 +85,7 @@ class BuiltNet:
             Listing every missing name and every wrong shape; nothing has been changed then.
         """
         stored = weights if isinstance(weights, Sequence) and not isinstance(weights, str) else read_layers(weights)
-        source = "the weights" if stored is weights else str(weights)
+        source = "" if stored is weights else f"{weights}: "
         found = {layer.name: layer for layer in stored}
         params, problems, chosen = self.params(), [], []
         unused = [layer.name for layer in stored if layer.blobs and layer.name not in params]
@@ -113,7 +113,7 @@ class BuiltNet:
                     continue
                 chosen.append((variable, blob.data, shape))
         if problems:
-            raise MismatchError(f"{source} do not belong to this net: " + "; ".join(problems))
+            raise MismatchError(f"{source}these weights do not belong to the net: " + "; ".join(problems))
         for variable, data, shape in chosen:
             values = np.array(data, variable.dtype).reshape(shape)  # the one copy: the file's may be unaligned
             variable.set_value(values, borrow=True)
@@ -164,7 +164,8 @@ class Build:
             shape = self.input_shapes[blob]
         elif shape is None:
             raise MismatchError(
-                f"the shape of blob {blob!r} comes from a data layer that is not run; name it, as in {blob}=1,3,500,500"
+                f"the shape of blob {blob!r} comes from a data layer that is not run; name it, as in "
+                f"{blob}=1,3,500,500, or take the deploy prototxt"
             )
         elif self.free and len(shape) == 4:
             # Caffe's nets are reshaped to each image: only the channels are fixed
@@ -289,6 +290,10 @@ def build_net(
                 read.discard(name)
     if not blobs:
         raise FileFormatError("the net has no layers in this phase", path=path)
+    unknown = sorted(build.input_shapes.keys() - {layer.name for layer in build.inputs})
+    if unknown:
+        there = ", ".join(layer.name for layer in build.inputs) or "none"
+        raise MismatchError(f"a shape is given for {unknown[0]!r}, which is no input of the net; its inputs: {there}")
     return BuiltNet(spec, layers, blobs, build.inputs, read)
 
 

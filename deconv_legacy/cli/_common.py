@@ -80,9 +80,9 @@ def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 def at_least_one(text: str) -> int:
     """A number of things of which there must be some."""
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return number
 
 

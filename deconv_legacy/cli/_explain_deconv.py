@@ -6,10 +6,15 @@ from typing import Any
 
 from deconv_legacy import geometry
 from deconv_legacy.cli._scene import Scene
+from deconv_legacy.errors import SizeError
 
 __all__ = ["describe", "draw", "text"]
 
 SHADES = " .:-=+*#%@"
+SHOWN = 64
+"""Cells of an axis that are written out; what follows repeats."""
+DRAWN = 256
+"""Cells of an axis that are drawn at most."""
 
 
 def describe(n: int, kernel: int, stride: int, pads: Any, dilation: int, size: int | None) -> dict[str, Any]:
@@ -55,21 +60,23 @@ def text(facts: dict[str, Any]) -> str:
         )
     lines += ["", "which inputs reach each output (the number is the tap of the kernel, counted from 0):", ""]
     width = max(len(str(size - 1)), len(str(kernel - 1)))
-    head = " ".join(f"{position:>{width}}" for position in range(size))
+    shown = facts["taps"][:SHOWN]
+    overlap = facts["overlap"][:SHOWN]
+    head = " ".join(f"{position:>{width}}" for position in range(len(shown)))
     lines.append(f"{'output':>10}  {head}")
-    for source in range(n):
-        cells = [next((str(tap) for i, tap in taps if i == source), ".") for taps in facts["taps"]]
+    for source in sorted({source for taps in shown for source, _ in taps}):
+        cells = [next((str(tap) for i, tap in taps if i == source), ".") for taps in shown]
         lines.append(f"{f'input {source}':>10}  " + " ".join(f"{cell:>{width}}" for cell in cells))
-    counts = " ".join(f"{count:>{width}}" for count in facts["overlap"])
-    lines += [f"{'taps':>10}  {counts}", ""]
+    counts = " ".join(f"{count:>{width}}" for count in overlap)
+    lines += [f"{'taps':>10}  {counts}", *([f"(the first {SHOWN} of {size} outputs)"] if size > SHOWN else []), ""]
     pattern = _list(facts["pattern"])
     if facts["even"]:
         lines.append(f"overlap: {pattern} taps, repeated every {stride}: even, no checkerboard")
     else:
         lines.append(f"overlap: {pattern} taps, repeated every {stride}: uneven, a checkerboard (in two axes:)")
         top = max(facts["overlap"]) ** 2
-        for a in facts["overlap"]:
-            row = (SHADES[round(a * b / top * (len(SHADES) - 1))] * 2 for b in facts["overlap"])
+        for a in overlap:
+            row = (SHADES[round(a * b / top * (len(SHADES) - 1))] * 2 for b in overlap)
             lines.append("  " + "".join(row).rstrip())
         lines.append(f"  a kernel that is a multiple of the stride ({stride}, {2 * stride}, ...) overlaps evenly")
     empty = [position for position, count in enumerate(facts["overlap"]) if not count]
@@ -81,6 +88,8 @@ def text(facts: dict[str, Any]) -> str:
 def draw(facts: dict[str, Any]) -> Scene:
     """Inputs below, outputs above with lines between them, and the overlap in two axes."""
     n, stride, size, overlap = (facts[key] for key in ("input", "stride", "size", "overlap"))
+    if size > DRAWN:
+        raise SizeError(f"an output of {size} cells is too large to draw; up to {DRAWN} are, with a smaller --input")
     before = facts["pads"][0]
     cell, left = 26, 70
     cells = size

@@ -16,7 +16,11 @@ __all__ = ["describe", "draw", "text"]
 
 
 def describe(
-    path: str, sizes: dict[str, tuple[int, ...]], pixel: tuple[int, int] | None, forks: bool = False
+    path: str,
+    sizes: dict[str, tuple[int, ...]],
+    pixel: tuple[int, int] | None,
+    forks: bool = False,
+    photo: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Facts about a net, from its layers and `deconv_legacy.geometry` alone.
 
@@ -28,8 +32,12 @@ def describe(
         Row and column of the output, by default in its middle.
     forks
         Whether the file may have what forks of Caffe added.
+    photo
+        Rows and columns of a photo, the size of the net's input where `sizes` has none.
     """
     spec = read_net(path, allow_unknown=forks)
+    if photo is not None and not sizes:
+        sizes = {layer.name: (1, 3, *photo) for layer in build_net(spec, 1, path=path).input_layers[:1]}
     net = build_net(spec, 1, input_shapes=sizes, free=False, path=path)
     rows = shapes.describe(net)
     free = build_net(spec, 1, input_shapes={n: (None, s[1], None, None) for n, s in sizes.items()}, path=path)
@@ -132,7 +140,10 @@ def draw(facts: dict[str, Any], photo: np.ndarray | None) -> np.ndarray:
     if photo is None:
         photo = np.full((rows, columns, 3), 200, np.uint8)
     if photo.shape[:2] != (rows, columns):
-        raise MismatchError(f"the photo is {photo.shape[0]} x {photo.shape[1]}, the net's input {rows} x {columns}")
+        raise MismatchError(
+            f"the photo is {photo.shape[0]} x {photo.shape[1]}, the net's input {rows} x {columns}; without --input, "
+            "the photo's size is taken"
+        )
     (top, bottom), (left, right) = sees["rows"], sees["columns"]
     up, down, west, east = max(-top, 0), max(bottom - rows + 1, 0), max(-left, 0), max(right - columns + 1, 0)
     picture = np.full((rows + up + down, columns + west + east, 3), 160, np.uint8)

@@ -63,7 +63,11 @@ def class_names(word: str) -> Sequence[str]:
     """The names that ``--classes`` says."""
     if word.isdecimal():
         return [name_of(index) for index in range(int(word))]
-    return _images.VOC_CLASSES if word == "voc" else Path(word).read_text().splitlines()
+    if word == "voc":
+        return _images.VOC_CLASSES
+    if not Path(word).exists():
+        raise MismatchError(f"--classes {word}: neither voc, nor a number, nor a file that is there")
+    return Path(word).read_text().rstrip().splitlines()
 
 
 def name_of(index: int, classes: Sequence[str] = ()) -> str:
@@ -72,6 +76,8 @@ def name_of(index: int, classes: Sequence[str] = ()) -> str:
 
 def prepare(folder: Path) -> None:
     """Make an output directory, and find out now whether it can be written."""
+    if folder.exists() and not folder.is_dir():
+        raise MismatchError(f"{folder} is a file; the results go into a folder")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass
@@ -106,7 +112,7 @@ class Segmenter:
     def of(cls, args: argparse.Namespace) -> Segmenter:
         """What the arguments of `add_segmenter` ask for, its weights loaded."""
         if (args.model is None) != (args.weights is None):
-            raise MismatchError("--model and --weights go together")
+            raise MismatchError("--model and --weights go together: a net and its weights")
         if args.model is None:
             prototxt, weights = MODEL / "deploy.prototxt", MODEL / "weights.caffemodel"
             facts = json.loads((MODEL / "model.json").read_text())
@@ -119,6 +125,12 @@ class Segmenter:
             mean = _mean(args.mean)
         net = build_net(read_net(prototxt, allow_unknown=args.forks), path=prototxt)
         heads = _heads(net, args.output_blob)
+        if args.classes is not None:
+            classes = class_names(args.classes)
+            counts = {head: net.blobs[head].output_shape[1] for head in heads}
+            if len(classes) not in counts.values():
+                found = ", ".join(f"{head!r} has {count}" for head, count in counts.items())
+                raise MismatchError(f"--classes {args.classes}: {len(classes)} classes, but the net's {found}")
         unused = net.load(weights)
         if unused:
             warnings.warn(f"{weights}: weights of layers that the net does not have: {', '.join(unused)}")
@@ -173,6 +185,10 @@ def _mean(text: str) -> np.ndarray:
     try:
         mean = np.array([float(number) for number in text.split(",")])
     except ValueError:
+        if not Path(text).exists():
+            raise MismatchError(
+                f"--mean {text}: neither three numbers B,G,R nor a mean.binaryproto that is there"
+            ) from None
         image = read_mean(text)
         mean = image.mean(axis=(-2, -1)).ravel()
     if mean.shape != (3,):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy.cli._common import add_forks, input_shape
-from deconv_legacy.errors import MismatchError
+from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
 
 __all__ = ["add_net_files", "input_arrays", "is_recording", "load_net", "need_net"]
 
@@ -60,6 +60,13 @@ def is_recording(path: str) -> bool:
     return Path(path).suffix == ".npz"
 
 
+def _array(path: str) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise FileFormatError(f"this is no array: {error}", path=path) from None
+
+
 def input_arrays(words: list[str], subject: Any, seed: int, scale: float) -> tuple[dict[str, np.ndarray], bool]:
     """The arrays of ``BLOB=WHAT`` words: an ``.npy`` file, a picture (BGR, less Caffe's mean), or a shape, which like
     every input not named is filled with normal numbers; and whether any was."""
@@ -69,11 +76,14 @@ def input_arrays(words: list[str], subject: Any, seed: int, scale: float) -> tup
     given: dict[str, np.ndarray] = {}
     shapes = {}
     for word in words:
-        name, _, what = word.partition("=")
-        if name not in subject.inputs:
-            raise MismatchError(f"--input {word}: the net reads {', '.join(subject.inputs)}")
+        name, equals, what = word.partition("=")
+        if name not in subject.inputs or not equals:
+            raise MismatchError(
+                f"{word!r} is no BLOB=WHAT, such as {subject.inputs[0]}=photo.jpg: the net reads "
+                f"{', '.join(subject.inputs)}"
+            )
         if what.endswith(".npy"):
-            given[name] = np.load(what, allow_pickle=False)
+            given[name] = _array(what)
         elif what[:1].isdigit():
             try:
                 shapes[name] = input_shape(word)[1]
@@ -84,5 +94,9 @@ def input_arrays(words: list[str], subject: Any, seed: int, scale: float) -> tup
 
             given[name] = blob_of(read_photo(what), np.array(CAFFE_MEAN))
     shapes.update((name, array.shape) for name, array in given.items())
+    for name, shape in shapes.items():
+        known = subject.variables[name].type.shape
+        if len(shape) != len(known) or any(n not in (None, m) for n, m in zip(known, shape, strict=True)):
+            raise SizeError(f"input {name!r} of shape {shape}: the net reads {known}, where None is free")
     made = seeded_inputs(subject, shapes, seed, scale)
     return {**made, **given}, len(given) < len(made)

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="SIZE", help="size of the input; for a net data=1,3,500,500")
     parser.add_argument("--kernel", type=int, help="size of the kernel")
     parser.add_argument("--stride", type=int, default=1, help="default 1")
-    parser.add_argument("--pad", default="0", help="of the forward convolution: one number or BEFORE,AFTER (default 0)")
+    parser.add_argument("--pad", help="of the forward convolution: one number or BEFORE,AFTER (default 0)")
     parser.add_argument("--padding", choices=("SAME", "VALID", "same", "valid"), help="in place of --pad")
     parser.add_argument("--dilation", type=int, default=1, help="default 1")
     parser.add_argument(
@@ -46,24 +46,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    _refuse(args, ("pixel", "photo") if args.what in ("deconv", *FRAMEWORKS) else ("kernel", "size", "padding"))
     if args.what == "deconv":
         return _deconv(args)
     if args.what in FRAMEWORKS:
+        _refuse(args, ("out",))
         return _framework(args)
     if not args.what.endswith((".prototxt", ".pt", ".txt")) and not Path(args.what).exists():
-        raise MismatchError(f"{args.what!r} is none of deconv, {', '.join(FRAMEWORKS)}, and no file")
+        names = ", ".join(name for name in FRAMEWORKS if name != "ours")
+        raise MismatchError(f"{args.what!r} is none of deconv, {names}, and no file")
     return _net(args)
+
+
+def _refuse(args: argparse.Namespace, options: tuple[str, ...]) -> None:
+    """Options that say nothing here."""
+    given = [f"--{option}" for option in options if getattr(args, option) is not None]
+    if given:
+        raise MismatchError(f"explain {args.what}: {given[0]} has no meaning here (see the examples of --help)")
 
 
 def _rule(args: argparse.Namespace) -> tuple[int, int, int, Any, int, int | None]:
     """input, kernel, stride, pads, dilation, size."""
     if args.kernel is None or args.input is None:
         raise MismatchError("--input and --kernel are needed, such as --input 4 --kernel 3 --stride 2 --pad 1")
+    if args.pad is not None and args.padding is not None:
+        raise MismatchError(f"--padding {args.padding} stands in place of --pad {args.pad}; give one of them")
     try:
         n = int(args.input)
-        pads: Any = tuple(int(part) for part in args.pad.split(","))
+        pads: Any = tuple(int(part) for part in (args.pad or "0").split(","))
     except ValueError:
-        raise MismatchError(f"--input {args.input} and --pad {args.pad} must be numbers") from None
+        raise MismatchError(f"--input {args.input} and --pad {args.pad or 0} must be numbers") from None
     if len(pads) not in (1, 2):
         raise MismatchError(f"--pad {args.pad}: one number or BEFORE,AFTER")
     pads = pads[0] if len(pads) == 1 else pads
@@ -129,11 +141,10 @@ def _net(args: argparse.Namespace) -> int:
         from deconv_legacy.cli._images import read_photo
 
         photo = read_photo(args.photo)
-        if not sizes:
-            sizes = {"data": (1, 3, *photo.shape[:2])}
     if pixel is not None and len(pixel) != 2:
         raise MismatchError(f"--pixel {args.pixel} is not of the form ROW,COLUMN")
-    facts = _explain_net.describe(args.what, sizes, pixel, args.forks)
+    size = None if photo is None else (photo.shape[0], photo.shape[1])
+    facts = _explain_net.describe(args.what, sizes, pixel, args.forks, size)
     if args.out:
         from deconv_legacy.caffe._files import replacing
 

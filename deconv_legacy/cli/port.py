@@ -12,21 +12,27 @@ import argparse
 import sys
 from pathlib import Path
 
+from deconv_legacy.caffe._files import replacing
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("script", metavar="SCRIPT.py", type=Path, help="the file to read; it is not changed")
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write the new script there")
+    parser.add_argument(
+        "-o", "--out", "--output", dest="out", metavar="FILE", type=Path, help="write the new script there"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    from deconv_legacy.theano._python2 import decode, encode
     from deconv_legacy.theano.port import port_source
 
-    ported = port_source(args.script.read_text(encoding="utf-8", errors="surrogateescape"), str(args.script))
+    ported = port_source(decode(args.script.read_bytes()), str(args.script))
     sys.stdout.write(ported.diff(str(args.script)))
     for note in ported.notes:
         print(f"{args.script}:{note.line}: {note.text}", file=sys.stderr)
-    if args.output is not None:
-        args.output.write_text(ported.new, encoding="utf-8", errors="surrogateescape")
+    if args.out is not None:
+        with replacing(args.out) as beside:
+            beside.write_bytes(encode(ported.new))
     return int(bool(ported.notes))

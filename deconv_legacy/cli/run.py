@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import sys
 import traceback
 
+from deconv_legacy.errors import MismatchError
 from deconv_legacy.theano.drift import BRIDGES
 
 __all__ = ["add_arguments", "run"]
@@ -73,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
             return 1
         return end.code or 0
     except Exception as error:
+        if args.module and isinstance(error, ImportError) and _last_file(error) in ("<frozen runpy>", runpy.__file__):
+            raise MismatchError(f"run -m {args.script}: {error}") from None
         trace = error.__traceback__
         while trace is not None and not args.module and trace.tb_frame.f_code.co_filename != args.script:
             trace = trace.tb_next
@@ -83,3 +87,8 @@ def run(args: argparse.Namespace) -> int:
     finally:
         undo()
     return 0
+
+
+def _last_file(error: Exception) -> str:
+    """Where an exception was raised."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename

@@ -91,8 +91,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         net = Segmenter.of(args)
         classes, histograms = _of_net(net, pictures, args.ignore_label)
-        if args.classes is None and net.classes:
-            names = net.classes
+        names = net.classes or names
     if args.hist is not None:
         prepare(args.hist.parent)
     total = np.zeros((classes, classes), np.int64)
@@ -172,6 +171,9 @@ def _check(pictures: Sequence[_Picture], check: Callable[[_Picture], Any]) -> No
 
 def _labels(path: Path, classes: int, ignored: int | None = None) -> np.ndarray:
     """The class numbers of a label image, -1 where they do not count."""
+    if not path.exists():
+        names = " or ".join(f"{path.stem}{ending}" for ending in _ENDINGS)
+        raise FileFormatError(f"there are no labels of {path.stem!r}: no {names} in {path.parent}")
     labels = read_labels(path).astype(np.int16)
     labels[labels == ignored] = -1
     if labels.max(initial=-1) >= classes:
@@ -219,15 +221,29 @@ def _pictures(args: argparse.Namespace) -> list[_Picture]:
 
 def _split(voc: Path, split: str) -> list[str]:
     """The names that a list of photos holds."""
-    path = Path(split) if split.endswith(".txt") else voc / "ImageSets" / "Segmentation" / f"{split}.txt"
-    return path.read_text().split()
+    lists = voc / "ImageSets" / "Segmentation"
+    path = Path(split) if split.endswith(".txt") else lists / f"{split}.txt"
+    if not path.exists():
+        if not lists.is_dir():
+            raise MismatchError(
+                f"--voc {voc} has no ImageSets/Segmentation; it is the folder that has JPEGImages in it"
+            )
+        there = ", ".join(sorted(each.stem for each in lists.glob("*.txt")))
+        raise MismatchError(f"--split {split}: there is no file {path}; {lists} has {there or 'no list'}")
+    names = path.read_text().split()
+    if not names:
+        raise MismatchError(f"--split {split}: the list {path} is empty")
+    return names
+
+
+_ENDINGS = ("_labels.png", ".png", ".mat")
+"""Of label files, in this order: a photo may lie beside its labels."""
 
 
 def _label_file(folder: Path, stem: str) -> Path:
     """The first of its names that is there, or else the usual one."""
-    paths = [folder / f"{stem}{ending}" for ending in (".png", "_labels.png", ".mat")]
-    # a photo may lie beside its labels
-    return next((path for path in (paths[1], paths[0], paths[2]) if path.exists()), paths[0])
+    paths = (folder / f"{stem}{ending}" for ending in _ENDINGS)
+    return next((path for path in paths if path.exists()), folder / f"{stem}.png")
 
 
 # What is printed

@@ -32,7 +32,7 @@ from deconv_legacy.caffe._label_files import write_label_image
 from deconv_legacy.cli import _images
 from deconv_legacy.cli._common import add_json, print_json, print_table
 from deconv_legacy.cli._progress import progress
-from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, class_names, name_of, prepare
+from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, name_of, prepare
 from deconv_legacy.errors import MismatchError
 
 __all__ = ["add_arguments", "run"]
@@ -51,11 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     model = Segmenter.of(args)
-    palette, classes, heads = model.palette, model.classes, model.heads
+    palette, heads = model.palette, model.heads
     if args.palette is not None:
         palette = _images.voc_palette() if args.palette == "voc" else _images.read_palette(args.palette)
-    if args.classes is not None:
-        classes = class_names(args.classes)
     _check_names(args.photos)
     for photo in args.photos:
         _images.read_photo(photo)
@@ -80,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
     counts = {path: found for path, found in progress(results, "photo", len(args.photos))}
     pixels = {head: {str(path): counts[path][i] for path in args.photos} for i, head in enumerate(heads)}
 
-    histograms = [_histogram(classes, head, counts) for head, counts in pixels.items()]
+    histograms = [_histogram(model.classes, head, counts) for head, counts in pixels.items()]
     _write(args.out / "histogram.json", lambda file: file.write_text(json.dumps(histograms, indent=2) + "\n"))
     if args.json:
         print_json(histograms)
@@ -133,7 +131,8 @@ def _write(path: Path, write: Any) -> None:
 
 def _histogram(names: Sequence[str], head: str, pixels: dict[str, list[int]]) -> dict[str, Any]:
     total = [sum(column) for column in zip(*pixels.values(), strict=True)]
-    classes = [name_of(index, names) for index in range(len(total))]
+    # of several heads, those with as many classes have the names
+    classes = [name_of(index, names if len(names) == len(total) else ()) for index in range(len(total))]
     return {"blob": head, "classes": classes, "total": total, "photos": pixels}
 
 

@@ -224,6 +224,8 @@ def subject_from_file(
     a function without arguments that returns one."""
     text = str(path)
     file, _, name = text.rpartition(":")
+    if text.endswith(".py"):
+        raise MismatchError(f"{text}: say which of its nets, as in {text}:NAME, a net or a function that makes one")
     if not file.endswith(".py"):
         return caffe_subject(path, weights, backend=backend, allow_unknown=allow_unknown)
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)

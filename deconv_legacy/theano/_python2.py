@@ -14,6 +14,12 @@ from deconv_legacy.errors import DeconvLegacyError, MissingExtraError
 __all__ = ["decode", "is_python2", "parse", "to_python3"]
 
 
+def encode(text: str) -> bytes:
+    """The bytes of a source file, in the encoding that its first lines name."""
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(text.encode()).readline)
+    return text.encode(encoding)
+
+
 def decode(data: bytes) -> str:
     """Source text; what names no encoding and is not UTF-8 is Latin 1, as Python 2 files with a name in them are."""
     try:

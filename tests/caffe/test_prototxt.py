@@ -44,6 +44,7 @@ def test_reads_what_caffe_reads(name):
     ("text", "line", "column", "words"),
     [
         ('name: "a"\nlayer {\n  nam: "b"\n}', 3, 3, ["LayerParameter has no field 'nam'", "near names: name"]),
+        ('train_net: "a"', 1, 1, ["NetParameter has no field 'train_net'; this is a solver"]),
         ("layer {\n\tpooling_param { pool: max }\n}", 2, 24, ["'max' is no value of PoolMethod", "MAX"]),
         ("layer { convolution_param { pad: 1.0 } }", 1, 34, ["'pad' takes an integer, not 1.0"]),
         ("layer { convolution_param { pad: -1 } }", 1, 34, ["takes no negative number"]),

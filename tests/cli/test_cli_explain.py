@@ -132,11 +132,25 @@ def test_same(capsys):
         (["deconv", "--input", "4", "--kernel", "3", "--pad", "1,2,3"], "one number or BEFORE,AFTER"),
         (["deconv", "--input", "4", "--kernel", "3", "--stride", "2", "--size", "20"], "legal sizes: 9, 10"),
         (["deconv", "--input", "4", "--kernel", "3", "--out", "x.gif"], "a drawing is .svg or .png"),
-        (["mxnet"], "is none of deconv, ours, theano,"),
+        (["mxnet"], "is none of deconv, theano,"),
         ([PROTOTXT, "--pixel", "97,0"], "is not in the output 'score', which has 97 x 131"),
         ([PROTOTXT, "--pixel", "97"], "is not of the form ROW,COLUMN"),
+        (["deconv", "--input", "4", "--kernel", "3", "--pad", "1", "--padding", "SAME"], "give one of them"),
+        (["deconv", "--input", "4", "--kernel", "3", "--pixel", "1,1"], "--pixel has no meaning here"),
+        (["torch", "--input", "4", "--kernel", "3", "--out", "x.svg"], "--out has no meaning here"),
+        ([PROTOTXT, "--kernel", "3"], "--kernel has no meaning here"),
+        ([PROTOTXT, "--input", "image=1,3,97,131"], "'image', which is no input of the net; its inputs: data"),
+        (["deconv", "--input", "400", "--kernel", "3", "--out", "x.svg"], "402 cells is too large to draw; up to 256"),
     ],
-    ids=range(7),
+    ids=range(13),
 )
 def test_errors_in_one_line(capsys, words, message):
     assert message in Run(capsys, "explain", *words).error()
+
+
+def test_of_a_long_axis_the_beginning_is_shown(capsys):
+    run = Run(capsys, "explain", "deconv", "--input", "4000", "--kernel", "3", "--stride", "2", "--pad", "1")
+    lines = run.out.splitlines()
+    assert run.status == 0 and "(the first 64 of 7999 outputs)" in lines
+    assert len(lines) < 120 and max(map(len, lines)) < 400
+    assert "input 32" in run.out and "input 33" not in run.out

@@ -120,12 +120,20 @@ def test_a_photo_an_array_and_a_net_in_python(tmp_path, capsys):
     [
         (["record", PROTOTXT, WEIGHTS, "--out", "x.npz", "--input", "image=1,3,5,5"], "the net reads data"),
         (["record", PROTOTXT, WEIGHTS, "--out", "x.npz", "--input", "data=1,3,0,5"], "is not of the form"),
-        (["record", PROTOTXT, WEIGHTS, "--out", "/nowhere/x.npz", "--input", "data=1,3,2,2"], "No such file"),
+        (
+            ["record", PROTOTXT, WEIGHTS, "--out", "/nowhere/x.npz", "--input", "data=1,3,2,2"],
+            "/nowhere/x.npz: its folder does not",
+        ),
         (["compare", PROTOTXT, PROTOTXT, WEIGHTS], "this is no recording"),
         (["compare", "g.npz", "h.npz", "--only", "weights"], "--only weights: there are blobs,"),
         (["bisect", "nothing.npz", PROTOTXT, WEIGHTS], "nothing.npz: No such file"),
+        (["record", PROTOTXT, WEIGHTS, "--out", "x.npz", "--input", "data=1,3,5"], "of shape (1, 3, 5): the net reads"),
+        (["record", PROTOTXT, WEIGHTS, "--out", "x.npz", "--input", "data=1,4,5,5"], "the net reads (None, 3, None,"),
+        (["record", PROTOTXT, WEIGHTS, "--out", "x.npz", "--input", "photo.jpg"], "such as data=photo.jpg: the net"),
+        (["check", PROTOTXT, WEIGHTS, "--run", "photo.jpg"], "'photo.jpg' is no BLOB=WHAT"),
+        (["record", "net.py", "--out", "x.npz"], "net.py: say which of its nets, as in net.py:NAME"),
     ],
-    ids=range(6),
+    ids=range(11),
 )
 def test_errors_in_one_line(capsys, words, message):
     assert message in Run(capsys, *words).error()

@@ -146,7 +146,10 @@ def test_a_net_on_photos_of_many_sizes(tmp_path, scored, score):
     assert_scores(json.loads(run.out), pairs)
     np.testing.assert_array_equal(np.load(hist), fcn_histogram(pairs, 5))
     assert "5/5" in run.err and "checked" not in run.err  # a bar for what takes long alone
-    run = score("--labels", tmp_path / "labels", *photos[1:3], "--classes", "voc", "--hist", hist.with_suffix(".json"))
+    classes = tmp_path / "classes.txt"
+    classes.write_text("\n".join(_images.VOC_CLASSES[:5]) + "\n\n")
+    words = ("--labels", tmp_path / "labels", *photos[1:3])
+    run = score(*words, "--classes", classes, "--hist", hist.with_suffix(".json"))
     saved = json.loads(hist.with_suffix(".json").read_text())
     assert saved == {"classes": list(_images.VOC_CLASSES[:5]), "hist": fcn_histogram(pairs[1:3], 5).tolist()}
     figures = fcn_figures(fcn_histogram(pairs[1:3], 5))[0]
@@ -249,6 +252,25 @@ def test_readmes_example_photo_lies_beside_its_labels(capsys):
     assert np.sum(result["hist"], axis=1).tolist() == np.bincount(truth.ravel(), minlength=11).tolist()
 
 
+def test_another_number_of_classes_than_the_net_has(tmp_path, scored, score):
+    photos, _ = scored
+    words = ("--labels", tmp_path / "labels", *photos)
+    assert score(*words, "--classes", "voc").error() == "--classes voc: 21 classes, but the net's 'score' has 5"
+    message = score(*words, "--classes", "none.txt").error()
+    assert message == "--classes none.txt: neither voc, nor a number, nor a file that is there"
+
+
+def test_a_split_that_is_not_there_or_empty(tmp_path, capsys):
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("\n")
+    (lists / "train.txt").write_text("a\n")
+    words = ("score", "--voc", tmp_path, "--split")
+    assert Run(capsys, *words, "vall").error().endswith(f"vall.txt; {lists} has train, val")
+    assert Run(capsys, *words, "seg11valid.txt").error().endswith(f"seg11valid.txt; {lists} has train, val")
+    assert Run(capsys, *words, "val").error() == f"--split val: the list {lists / 'val.txt'} is empty"
+
+
 # What is refused: one line, and no progress bar, so that nothing was computed
 
 
@@ -258,7 +280,7 @@ def test_what_is_wrong_with_labels_is_told_with_their_names(tmp_path, scored, sc
     good = pairs[1][0]
     path = tmp_path / "labels" / "p1.png"
     path.unlink()
-    assert score(*words).error() == f"{path}: No such file or directory"
+    assert score(*words).error().startswith("there are no labels of 'p1'")
     save_labels(path, good.T)
     assert score(*words).error() == f"{path} is 12 x 9 (rows x columns), {photos[1]} is 9 x 12"
     save_labels(path, np.where(good == 3, 7, good))
@@ -279,7 +301,8 @@ def test_everything_that_is_wrong_is_counted_and_listed(tmp_path, scored, score)
     for i in (1, 3, 4):
         (tmp_path / "labels" / f"p{i}.png").unlink()
     message = score(*words).error()
-    missing = [f"{tmp_path / 'labels' / f'p{i}.png'}: No such file or directory" for i in (1, 3, 4)]
+    none = "there are no labels of 'p{0}': no p{0}_labels.png or p{0}.png or p{0}.mat in {1}"
+    missing = [none.format(i, tmp_path / "labels") for i in (1, 3, 4)]
     assert message == f"{missing[0]} (3 problems in all; --debug lists them)"
     listed = score(*words, "--debug").err
     assert "\n  ".join(["3 problems in all:", *missing]) in listed
@@ -300,7 +323,7 @@ def test_predictions_are_checked_too(tmp_path, scored, capsys):
         in Run(capsys, *words, "--classes", 5).error()
     )
     path.unlink()
-    assert Run(capsys, *words, "--classes", 5).error() == f"{path}: No such file or directory"
+    assert Run(capsys, *words, "--classes", 5).error().startswith("there are no labels of 'p2'")
     assert "2 to 256 classes, not 0; --classes says them" in Run(capsys, *words).error()
     assert "2 to 256 classes, not 257" in Run(capsys, *words, "--classes", 257).error()
     assert "no net runs, and --output-blob has no meaning" in Run(capsys, *words, "--output-blob", "x").error()
@@ -406,8 +429,11 @@ def test_one_output_is_scored(tmp_path, capsys):
         (["--labels", "{dir}"], "no photo to score with the labels in"),
         (["--labels", "{dir}", "--split", "val", "{dir}/a.png"], "--voc and --split go together"),
         (["--voc", "{dir}"], "--voc and --split go together"),
-        (["--voc", "{dir}", "--split", "val"], "ImageSets/Segmentation/val.txt: No such file"),
-        (["--voc", "{dir}", "--split", "{dir}/val.txt"], "{dir}/val.txt: No such file"),
+        (
+            ["--voc", "{dir}", "--split", "val"],
+            "has no ImageSets/Segmentation; it is the folder that has JPEGImages in it",
+        ),
+        (["--voc", "{dir}", "--split", "{dir}/val.txt"], "has no ImageSets/Segmentation"),
         (["--voc", "{dir}", "--split", "val", "x.jpg"], "which photos of --voc are scored, and x.jpg is named too"),
         (["--labels", "{dir}", "a/x.jpg", "b/x.jpg"], "a/x.jpg and b/x.jpg have the same labels"),
         (["--labels", "{dir}", "x.jpg", "--hist", "{dir}/h.csv"], "h.csv: a confusion matrix is .npy or .json"),

@@ -248,7 +248,7 @@ def test_a_prototxt_with_a_syntax_error(tmp_path, segment, net):
 def test_weights_of_another_net(tmp_path, segment):
     photo = save(tmp_path / "photo.png", noise(3, 4))
     message = segment(photo, weights=FCN8S / "weights.caffemodel").error()
-    assert "do not belong to this net: no weights for layer 'classify'" in message
+    assert "these weights do not belong to the net: no weights for layer 'classify'" in message
     write_weights(tmp_path / "wide.caffemodel", {"classify": [np.ones((6, 3, 1, 1)), np.ones(6)]})
     message = segment(photo, weights=tmp_path / "wide.caffemodel").error()
     assert "the net needs shape (5, 3, 1, 1), the weights have (6, 3, 1, 1)" in message
@@ -270,7 +270,7 @@ def test_an_output_directory_that_cannot_be_written(tmp_path, segment):
     photo = save(tmp_path / "photo.png", noise(3, 4))
     (tmp_path / "file").write_text("")
     assert "Not a directory" in segment(photo, out=tmp_path / "file" / "out").error()
-    assert "file: File exists" in segment(photo, out=tmp_path / "file").error()
+    assert "file is a file; the results go into a folder" in segment(photo, out=tmp_path / "file").error()
     assert (tmp_path / "file").read_text() == ""
 
 
@@ -300,7 +300,7 @@ def test_photos_are_never_overwritten(tmp_path, segment):
         (["--model", "{net}"], "--model and --weights go together"),
         (["--weights", "{weights}"], "--model and --weights go together"),
         (["--model", "{net}", "--weights", "{weights}", "--mean", "1,2"], "2 channels, 3 (B,G,R) are needed"),
-        (["--model", "{net}", "--weights", "{weights}", "--mean", "none"], "none: No such file"),
+        (["--model", "{net}", "--weights", "{weights}", "--mean", "none"], "neither three numbers B,G,R nor a mean"),
         (["--model", "{net}", "--weights", "{weights}", "--output-blob", "scor"], "no blob is called 'scor'"),
         (
             ["--model", "{net}", "--weights", "{weights}", "--backend", "cuda"],

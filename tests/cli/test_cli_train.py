@@ -137,7 +137,10 @@ def test_a_forks_net(folder, capsys):
 
 def test_iterations_are_some(folder, capsys):
     for words in (["time", "-model", "net.prototxt"], ["train", "-solver", "solver.prototxt"]):
-        assert "-iterations/--iterations: 0 is not at least 1" in Run(capsys, *words, "-iterations", "0").error()
+        assert (
+            "-iterations/--iterations: '0' is not a number of at least 1"
+            in Run(capsys, *words, "-iterations", "0").error()
+        )
 
 
 def test_signals(folder, capsys, monkeypatch):

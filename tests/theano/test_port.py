@@ -99,6 +99,10 @@ def test_the_command(python, tmp_path):
     (tmp_path / "old.py").write_text("import theano.tensor as T\nT.sqr\n")
     done = python(["-m", "deconv_legacy", "port", "old.py", "-o", "new.py"])
     assert "+T.square" in done.stdout and (tmp_path / "new.py").read_text().endswith("T.square\n")
+    text = "# -*- coding: latin-1 -*-\nimport theano\nprint 'caf\xe9', theano.config.floatX\n"
+    (tmp_path / "old.py").write_bytes(text.encode("latin-1"))
+    done = python(["-m", "deconv_legacy", "port", "old.py", "--out", "new.py"])
+    assert b"print('caf\xe9', aesara" in (tmp_path / "new.py").read_bytes() and "+print('caf\xe9'" in done.stdout
     (tmp_path / "old.py").write_text("from theano.tensor import *\n")
     done = python(["-m", "deconv_legacy", "port", "old.py"], ok=False)
     assert done.returncode == 1 and done.stderr.startswith("old.py:1: from theano.tensor import *")
