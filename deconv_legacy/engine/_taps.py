@@ -1,8 +1,7 @@
 """The three convolutions in NumPy, tap by tap: what the Ops do where there is no compiler.
 
 One matrix product per filter tap, so that memory stays near that of input and output. Long sums are added up in blocks,
-so that float32's rounding grows with the root of their length. Layouts as in ``convolution.py``; `pads` are resolved
-pairs.
+over which float32's rounding adds up less. Layouts as in ``convolution.py``; `pads` are resolved pairs.
 """
 
 from __future__ import annotations
