@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib.machinery
 import io
+import sys
 import tokenize
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from deconv_legacy.errors import DeconvLegacyError, MissingExtraError
 
-__all__ = ["decode", "is_python2", "parse", "to_python3"]
+__all__ = ["decode", "imports_beside", "is_python2", "parse", "to_python3"]
 
 
 def encode(text: str) -> bytes:
@@ -88,6 +91,24 @@ def _takes_a_list(node: ast.AST) -> bool:
         return inner.func.id in lists
     views = {"keys", "values", "items"} if isinstance(node, ast.Subscript) else set()
     return isinstance(inner.func, ast.Attribute) and inner.func.attr in views and not inner.args
+
+
+def imports_beside(tree: ast.Module, path: str) -> bool:
+    """Whether a module of a package imports one that lies beside it by its bare name, which nothing else has."""
+    folder = Path(path).resolve().parent
+    if not (folder / "__init__.py").is_file():
+        return False
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    beside = {name for name in names if (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()}
+    return any(
+        name not in sys.stdlib_module_names and importlib.machinery.PathFinder.find_spec(name) is None
+        for name in beside - set(sys.modules)
+    )
 
 
 def _counts_by_division(node: ast.AST) -> bool:

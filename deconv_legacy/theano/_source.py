@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import io
 import string
 import sys
 from collections.abc import Callable
@@ -15,7 +16,21 @@ import numpy as np
 
 from deconv_legacy.theano import _names
 
-__all__ = ["Division", "Formats", "Indices", "Methods", "caller", "divide", "fill", "index", "listeners", "method"]
+__all__ = [
+    "Division",
+    "Files",
+    "Formats",
+    "Indices",
+    "Methods",
+    "Place",
+    "caller",
+    "divide",
+    "fill",
+    "index",
+    "listeners",
+    "method",
+    "open_file",
+]
 
 _OURS = {__file__, str(Path(__file__).with_name("drift.py"))}
 
@@ -58,6 +73,18 @@ class _Formatter(string.Formatter):
 def fill(text: str, *args: Any, **options: Any) -> str:
     """``text.format(...)`` of Python 2, where a width and the like are for all values: tuples, lists, None."""
     return _Formatter().format(text, *args, **options)
+
+
+class _Written(io.BufferedWriter):
+    def write(self, data: Any) -> int:
+        return super().write(data.encode("latin1") if isinstance(data, str) else data)
+
+
+def open_file(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
+    """``open`` of Python 2, where a file that is written in binary takes strings, too."""
+    if mode in ("wb", "ab") and not args and not options:
+        return _Written(io.FileIO(file, mode))
+    return open(file, mode, *args, **options)
 
 
 def _integral(value: Any) -> bool:
@@ -143,6 +170,18 @@ class Formats(_Transformer):
         if not isinstance(place.value, ast.Constant) or not isinstance(place.value.value, str):
             return node
         called = self.call(place.value, *node.args)
+        called.keywords = node.keywords
+        return called
+
+
+class Files(_Transformer):
+    function = "open_file"
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name) or node.func.id != "open" or not node.args:
+            return node
+        called = self.call(*node.args)
         called.keywords = node.keywords
         return called
 

@@ -15,13 +15,15 @@
 ``palette``
     Pillow stores an image of mode P without a palette with greys; since Pillow 8.3 all its values above 0 become 1.
 ``random``
-    once Python 2 code was met, ``random.randint``, ``choice``, ``shuffle``, ... draw what they drew there.
+    once Python 2 code was met, ``random.randint``, ``choice``, ``shuffle``, ... draw what they drew there; methods of
+    ``random.Random``, too, and of arrays.
 ``parent``
     modules of the folder above the script's, where the FCN repository keeps ``surgery.py``, are found.
 source
     of the script, of modules in its folder and of packages named by the caller: Python 2 syntax is converted, its
-    ``/`` of integers stays a floor and ``"{:<9}"`` takes tuples and None, a list of slices used as an index becomes
-    the tuple that NumPy took it for, and arrays have the methods that NumPy 2 dropped. (``_source.py`` does it.)
+    ``/`` of integers stays a floor, ``"{:<9}"`` takes tuples and None, files opened as "wb" take strings; a list of
+    slices used as an index becomes the tuple that NumPy took it for, and arrays have the methods that NumPy 2 dropped.
+    (``_source.py`` does it.)
 
 Every bridge can be left out, and tells once, at its first use, what it bridged and where.
 """
@@ -46,8 +48,8 @@ from typing import Any
 import numpy as np
 
 from deconv_legacy.theano import _names, _random2
-from deconv_legacy.theano._python2 import decode, is_python2, parse, to_python3
-from deconv_legacy.theano._source import Division, Formats, Indices, Methods, caller, listeners
+from deconv_legacy.theano._python2 import decode, imports_beside, is_python2, parse, to_python3
+from deconv_legacy.theano._source import Division, Files, Formats, Indices, Methods, caller, listeners
 
 __all__ = ["BRIDGES", "Bridges"]
 
@@ -116,16 +118,23 @@ class Bridges:
             self._replace(Image.Image, "save", self._saving(Image.Image.save))
         if "random" in self.names:
             for name in _random2.FUNCTIONS:
-                self._replace(random, name, self._drawing(name, getattr(random, name)))
+                ours = getattr(_random2.shared, name)
+                self._replace(random, name, self._drawing(name, getattr(random, name), ours))
+            methods = {
+                name: self._drawing(name, getattr(random.Random, name), getattr(_random2.Random, name))
+                for name in _random2.FUNCTIONS
+            }
+            self._replace(random, "Random", type("Random", (_random2.Random,), methods))
         if self.names & {"numpy", "python2", "list-index"}:
-            finder = _Finder(self, _folders(folder), tuple(packages))
+            above = folder.resolve().parent if folder is not None and "parent" in self.names else None
+            finder = _Finder(self, _folders(folder), above, tuple(packages))
             sys.meta_path.insert(0, finder)
             self._undo.append(lambda: sys.meta_path.remove(finder))
         if "parent" in self.names and folder is not None:
-            above = _Above(self, folder.resolve().parent)
+            last = _Above(self, folder.resolve().parent)
             finders = [getattr(finder, "__name__", "") for finder in sys.meta_path]
-            sys.meta_path.insert(finders.index("PathFinder") + 1, above)
-            self._undo.append(lambda: sys.meta_path.remove(above))
+            sys.meta_path.insert(finders.index("PathFinder") + 1, last)
+            self._undo.append(lambda: sys.meta_path.remove(last))
 
     def remove(self) -> None:
         """Take the bridges down."""
@@ -188,13 +197,13 @@ class Bridges:
 
         return save
 
-    def _drawing(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _drawing(self, name: str, original: Callable[..., Any], ours: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def draw(*args: Any, **options: Any) -> Any:
             if "python2" not in self.told:
                 return original(*args, **options)
             self.tell("random", f"random.{name} draws as Python 2 did", caller())
-            return getattr(_random2, name)(*args, **options)
+            return ours(*args, **options)
 
         return draw
 
@@ -257,13 +266,13 @@ class Bridges:
         """The code of a source file, bridged."""
         text = decode(data)
         tree, error = parse(text, path)
-        if "python2" in self.names and (tree is None or is_python2(tree)):
+        if "python2" in self.names and (tree is None or is_python2(tree) or imports_beside(tree, path)):
             what = "Python 2 syntax" if tree is None else "Python 2 names"
             text = to_python3(text, path)
             tree, error = parse(text, path)
             if tree is not None:
                 self.tell("python2", f"{what}, converted", path)
-                tree = Formats().apply(Division().apply(tree))
+                tree = Files().apply(Formats().apply(Division().apply(tree)))
         if tree is None:
             assert error is not None
             raise error
@@ -285,24 +294,29 @@ def _folders(folder: Path | None) -> list[Path]:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Gives modules of the script's folders, and of the named packages, a loader that bridges their source."""
+    """Gives modules of the script's folders, what lies right in the folder above, and the named packages a loader that
+    bridges their source."""
 
-    def __init__(self, bridges: Bridges, folders: Iterable[Path], packages: tuple[str, ...]):
-        self.bridges, self.packages, self.folders = bridges, packages, tuple(folders)
+    def __init__(self, bridges: Bridges, folders: Iterable[Path], above: Path | None, packages: tuple[str, ...]):
+        self.bridges, self.packages, self.folders, self.above = bridges, packages, tuple(folders), above
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader) or spec.origin is None:
             return None
         named = fullname.partition(".")[0] in self.packages
-        if not named and not self._beside(Path(spec.origin).resolve()):
+        if not named and not self._beside(Path(spec.origin).resolve(), fullname):
             return None
         spec.loader = _Loader(self.bridges, fullname, spec.origin)
         return spec
 
-    def _beside(self, file: Path) -> bool:
+    def _beside(self, file: Path, name: str) -> bool:
         installed = {"site-packages", "dist-packages"} & set(file.parts)
-        return not installed and any(folder in file.parents for folder in self.folders)
+        if installed or Path(__file__).resolve().parents[1] in file.parents:
+            return False
+        # a script that adds '..' to its path finds packages there; what else that folder holds is no concern of ours
+        top = file.parents[name.count(".") + (file.name == "__init__.py")]
+        return top == self.above or any(folder in file.parents for folder in self.folders)
 
 
 class _Above(importlib.abc.MetaPathFinder):

@@ -2,6 +2,7 @@
 
 import ast
 import fractions
+import importlib
 import inspect
 import pickle
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from deconv_legacy.errors import DeconvLegacyError
 from deconv_legacy.theano import _names, _source, drift
-from deconv_legacy.theano._python2 import is_python2, to_python3
+from deconv_legacy.theano._python2 import imports_beside, is_python2, to_python3
 
 SCRIPT = """\
 # -*- coding: latin-1 -*-
@@ -156,7 +157,12 @@ def test_random_numbers_are_those_of_python_2_once_there_is_python_2():
     try:
         random.seed(0)
         new = random.randint(1, 10)
+        own = random.Random(0)
+        assert own.randint(1, 10) == new
         bridges.compile(b"print 1", "old.py")
+        own.seed(0)
+        assert [own.randint(1, 10) for _ in range(5)] == [9, 8, 5, 3, 6]
+        assert len(set(own.sample(np.arange(50), 20))) == 20
         random.seed(0)
         assert [random.randint(1, 10) for _ in range(5)] == [9, 8, 5, 3, 6]
         random.seed(1)
@@ -426,3 +432,49 @@ def test_pickles_in_files_that_are_opened_as_text(tmp_path):
     assert len(told) == 1 and "opened as text" in told[0]
     with open(path, "w") as file, pytest.raises(TypeError):
         pickle.dump(1, file)
+
+
+def test_files_of_python_2_that_are_written_in_binary_take_strings(tmp_path):
+    path = tmp_path / "log"
+    tree = _source.Files().apply(
+        ast.parse(f"f = open({str(path)!r}, 'wb')\nf.write('a\\xe9')\nf.write(b'c')\nf.close()\n")
+    )
+    exec(compile(tree, "", "exec"), {})
+    assert path.read_bytes() == b"a\xe9c"
+    with _source.open_file(path, "ab") as file:
+        pickle.dump([1], file, 2)
+    with _source.open_file(path, "rb") as file:
+        assert file.read(3) == b"a\xe9c" and pickle.load(file) == [1]
+    with _source.open_file(path, "w", encoding="utf-8") as file:
+        file.write("text")
+    assert path.read_text() == "text"
+
+
+def test_packages_of_the_folder_above_and_their_bare_imports(tmp_path):
+    """A script that adds '..' to its path; a package whose only sign of Python 2 is an import of what lies beside."""
+    name = "package_of_2015"
+    for file, text in {
+        f"{name}/__init__.py": "",
+        f"{name}/ops_of_2015.py": "from helpers_of_2015 import half\nimport json\n",
+        f"{name}/helpers_of_2015.py": "def half(n):\n    print 'half'\n    return n / 2\n",
+        "scripts/main.py": "",
+    }.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    told, before = [], sys.path[:]
+    bridges = drift.Bridges(["python2", "parent"], told.append)
+    bridges.build(tmp_path / "scripts")
+    sys.path.append(str(tmp_path / "scripts" / ".."))
+    try:
+        ops = importlib.import_module(f"{name}.ops_of_2015")
+        assert ops.half(7) == 3 and ops.half.__module__ == f"{name}.helpers_of_2015"
+        assert not list(tmp_path.rglob("__pycache__"))
+    finally:
+        bridges.remove()
+        sys.path[:] = before
+        for module in [module for module in sys.modules if module.startswith(name)]:
+            del sys.modules[module]
+    parsed = ast.parse("import json, ops_of_2015\n")
+    assert imports_beside(parsed, str(tmp_path / name / "new.py"))
+    assert not imports_beside(parsed, str(tmp_path / "scripts" / "main.py"))
+    assert not imports_beside(ast.parse("from . import ops_of_2015\nimport json\n"), str(tmp_path / name / "new.py"))
