@@ -8,7 +8,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-__all__ = ["DeconvLegacyError", "FileFormatError", "MismatchError", "MissingExtraError", "SizeError"]
+__all__ = ["DeconvLegacyError", "FileFormatError", "MismatchError", "MissingExtraError", "SizeError", "listed"]
+
+
+def listed(problems: Sequence[str]) -> str:
+    """The text of an error with several causes: the first, which is all that the command line shows, their number, and
+    all of them.
+
+    >>> print(listed(["no weights for 'a'", "no weights for 'b'"]))
+    no weights for 'a'
+    2 problems in all:
+      no weights for 'a'
+      no weights for 'b'
+    """
+    if len(problems) == 1:
+        return problems[0]
+    return "\n".join([problems[0], f"{len(problems)} problems in all:", *(f"  {problem}" for problem in problems)])
 
 
 class DeconvLegacyError(Exception):

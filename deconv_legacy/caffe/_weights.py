@@ -11,7 +11,7 @@ from deconv_legacy.caffe._files import is_hdf5, replacing
 from deconv_legacy.caffe._segment import Node
 from deconv_legacy.caffe.blob import DATA, DIFF, Blob
 from deconv_legacy.caffe.caffemodel import read_layers, write_weights
-from deconv_legacy.errors import FileFormatError, MismatchError
+from deconv_legacy.errors import FileFormatError, MismatchError, listed
 
 __all__ = ["NetWeights"]
 
@@ -57,7 +57,7 @@ class NetWeights:
                     continue
                 chosen.append((blob, stored.data))
         if problems:
-            raise MismatchError(f"{os.fspath(weights)}: " + "; ".join(problems))
+            raise MismatchError(f"{os.fspath(weights)}: " + listed(problems))
         self._updated = ()
         for blob, data in chosen:
             blob.data[...] = data.reshape(blob.dims)

@@ -19,7 +19,7 @@ from deconv_legacy.caffe._lexer import Place, type_places
 from deconv_legacy.caffe.caffemodel import StoredLayer, read_layers
 from deconv_legacy.caffe.filter import filter_net, unique_names
 from deconv_legacy.caffe.registry import LAYERS
-from deconv_legacy.errors import DeconvLegacyError, FileFormatError, MismatchError, SizeError
+from deconv_legacy.errors import DeconvLegacyError, FileFormatError, MismatchError, SizeError, listed
 from deconv_legacy.layers import InputLayer, Layer, Network
 
 __all__ = ["Build", "BuiltNet", "assumed_inputs", "build_net", "make_layer", "refuse_unknown", "top_names"]
@@ -113,7 +113,7 @@ class BuiltNet:
                     continue
                 chosen.append((variable, blob.data, shape))
         if problems:
-            raise MismatchError(f"{source}these weights do not belong to the net: " + "; ".join(problems))
+            raise MismatchError(f"{source}these weights do not belong to the net: " + listed(problems))
         for variable, data, shape in chosen:
             values = np.array(data, variable.dtype).reshape(shape)  # the one copy: the file's may be unaligned
             variable.set_value(values, borrow=True)

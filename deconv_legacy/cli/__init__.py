@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from deconv_legacy._version import __version__
-from deconv_legacy.errors import DeconvLegacyError, FileFormatError
+from deconv_legacy.errors import DeconvLegacyError, FileFormatError, MismatchError
 
 __all__ = ["COMMANDS", "main", "one_line"]
 
@@ -128,7 +128,9 @@ def one_line(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error}" if str(error) else "out of memory"
     first, *more = str(error).splitlines() or [""]
-    if isinstance(error, FileFormatError) and more:  # the number of problems follows the first one, then all of them
+    if (
+        isinstance(error, FileFormatError | MismatchError) and more
+    ):  # the number of problems follows the first one, then all of them
         return f"{first} ({more[0].rstrip(':')}; --debug lists them)"
     if isinstance(error, DeconvLegacyError | OSError):
         return first

@@ -42,7 +42,8 @@ def add_segmenter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
         metavar="voc|FILE|N",
-        help="names of the classes: PASCAL VOC's, or a text file, one on a line; or their number alone",
+        help="names of the classes, as many as the net has: PASCAL VOC's, or a text file, one on a line; or their "
+        "number alone",
     )
     parser.add_argument(
         "--output-blob",

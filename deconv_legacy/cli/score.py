@@ -37,7 +37,7 @@ from deconv_legacy.cli._common import add_json, print_json, print_table
 from deconv_legacy.cli._pipeline import overlapped
 from deconv_legacy.cli._progress import progress
 from deconv_legacy.cli._segmenter import Segmenter, add_segmenter, class_names, name_of, prepare
-from deconv_legacy.errors import FileFormatError, MismatchError, SizeError
+from deconv_legacy.errors import FileFormatError, MismatchError, SizeError, listed
 from deconv_legacy.training import confusion, scores
 
 __all__ = ["add_arguments", "run"]
@@ -163,10 +163,8 @@ def _check(pictures: Sequence[_Picture], check: Callable[[_Picture], Any]) -> No
             check(picture)
         except (FileFormatError, SizeError, OSError) as error:
             problems.append(one_line(error))
-    if len(problems) > 1:
-        problems = [problems[0], f"{len(problems)} problems in all:", *(f"  {problem}" for problem in problems)]
     if problems:
-        raise FileFormatError("\n".join(problems))
+        raise FileFormatError(listed(problems))
 
 
 def _labels(path: Path, classes: int, ignored: int | None = None) -> np.ndarray:

@@ -402,3 +402,10 @@ def test_the_shipped_net_finds_the_digits_of_the_example(tmp_path, capsys):
     assert Run(capsys, "segment", example, "--out", tmp_path).status == 0
     found, true = read(tmp_path / "photo_labels.png")[0], read(example.with_name("photo_labels.png"))[0]
     assert scores(confusion(true, found, 11)).mean_iu > 0.9  # 0.96 when it was made
+
+
+def test_of_many_wrong_shapes_the_first_is_told(tmp_path, segment):
+    photo = save(tmp_path / "photo.png", noise(3, 4))
+    write_weights(tmp_path / "wide.caffemodel", {"classify": [np.ones((6, 3, 1, 1)), np.ones(6)]})
+    run = segment(photo, weights=tmp_path / "wide.caffemodel")
+    assert run.error().endswith("(2 problems in all; --debug lists them)") and len(run.error()) < 300
