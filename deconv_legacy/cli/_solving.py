@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deconv_legacy.cli._common import add_backend, add_forks
 from deconv_legacy.cli._imports import serve_caffe
+from deconv_legacy.errors import DeconvLegacyError
 
 __all__ = ["add_flags", "both", "python_layers", "set_backend", "stages", "warn"]
 
@@ -48,6 +49,8 @@ def set_backend(args: argparse.Namespace) -> None:
         caffe.set_backend(args.backend)
     elif args.gpu is not None:
         first = args.gpu.split(",")[0]
+        if not (first.isdigit() or first == "all"):
+            raise DeconvLegacyError(f"-gpu {args.gpu}: give the number of a GPU, several with commas, or all")
         backend = engine.gpu_backend(int(first) if first.isdigit() else 0)
         if backend is None:
             warn(f"-gpu {args.gpu}: everything runs on the CPU, for JAX has no such GPU here (see `doctor`)")

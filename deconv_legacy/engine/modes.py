@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from deconv_legacy.engine import sizes
+from deconv_legacy.engine import elementwise, sizes
 from deconv_legacy.engine._aesara import aesara, have_compiler
 
 __all__ = [
@@ -94,7 +94,8 @@ def mode_of(backend: str | None) -> Any:
         raise ValueError(f"backend {backend!r} has no mode of Aesara's: use `compile`")
     if backend == "numpy":
         # rewrites that would put in Ops which exist in C only
-        return aesara.compile.mode.Mode("py", "fast_run").excluding("cxx_only", "BlasOpt", "inplace", "fusion")
+        mode = aesara.compile.mode.Mode("py", "fast_run").excluding("cxx_only", "BlasOpt", "inplace", "fusion")
+        return mode.including(elementwise.NAME)
     if not have_compiler():
         _warn_once()
         return mode_of("numpy")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deconv_legacy.engine import sizes
+from deconv_legacy.engine import elementwise, sizes
 from deconv_legacy.engine._aesara import aesara
 from deconv_legacy.engine.convolution import Conv, ConvInputGradient, ConvWeightGradient, FusedConv
 from deconv_legacy.engine.relu import Relu
@@ -177,3 +177,4 @@ def register() -> None:
         position=75,
     )
     sizes.register(optdb)
+    elementwise.register(optdb)

@@ -30,6 +30,7 @@ DIFFERENCES = [
     Difference("random numbers", "Numbers", "boost's Mersenne twister for fillers, dropout, shuffling", "NumPy's generator: other numbers of the same distributions; one seed gives one run", "no other implementation gives boost's stream"),
     Difference("pspnet backward", "Numbers", "PSPNet's BN in the TEST phase computes with stored moments, but differentiates as if they were the batch's", "the gradient of what was computed", "nobody trains in TEST"),
     Difference("in place", "Numbers", "the gradients of BNLL, Clip, Log and Power in place, and of a ReLU with a slope below 0, are wrong: they read what they have written over", "right, in place too", "nobody meant them"),
+    Difference("scale of one image", "Numbers", "with one image, a Scale's gradient by its factors replaces what `iter_size` or an earlier backward has added up (several factors, or one for each number)", "is added, as every other layer's", "its own bias and all other layers add"),
     Difference("product of zeros", "Numbers", "`stable_prod_grad: false` divides a product by each factor: NaN where one is 0", "the product of the others, always", "it was only faster"),
     Difference("unpooling mask", "Numbers", "DeconvNet's Unpooling writes wherever its mask points", "a mask that points outside is an error", "it wrote to memory that was not its own"),
     Difference("upsample size", "Numbers", "SegNet's Upsample with a scale keeps the size of the first image for all", "follows the image", "the output no longer fitted"),

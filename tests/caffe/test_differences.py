@@ -108,6 +108,19 @@ def _(tmp_path):
     np.testing.assert_array_equal(found["x"], found["y"])
 
 
+@shows("scale of one image")
+def _(tmp_path):
+    x, g = np.random.default_rng(8).standard_normal((2, 1, 2, 3, 4))
+    net = net_of(f"""force_backward: true {INPUT} layer {{ name: "l" type: "Scale" bottom: "x" top: "y" }}""")
+    net.blobs["x"].data[...] = x
+    for passes in (1, 2):
+        net.forward()
+        net.blobs["y"].diff[...] = g
+        net.backward()
+        # Caffe: no factor of `passes`
+        np.testing.assert_allclose(net.params["l"][0].diff, passes * (g * x).sum((0, 2, 3)), rtol=1e-5)
+
+
 @shows("product of zeros")
 def _(tmp_path):
     net = net_of("""force_backward: true

@@ -50,6 +50,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_train_and_go_on(folder, capsys):
+    wrong = Run(capsys, "train", "-solver", "solver.prototxt", "-gpu", "x").error()
+    assert wrong.startswith("-gpu x: give the number of a GPU")
     whole = Run(capsys, "train", "-solver", "solver.prototxt", "-gpu", "0,1", "-logtostderr", "--json")
     assert whole.status == 0
     facts = json.loads(whole.out)

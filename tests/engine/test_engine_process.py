@@ -104,7 +104,9 @@ def test_import_changes_nothing_else():
         print(str(aesara.config) == config, np.geterr() == errors, np.random.get_state()[1].tolist() == random)
         print("aliases:", *(n for n in set(sys.modules) - modules if n.split(".")[0] in ("theano", "caffe", "lasagne")))
     """
-    rewrites = [f"deconv_legacy_{name}" for name in ("convolutions", "fusion", "modules", "sizes", "updates")]
+    rewrites = [
+        f"deconv_legacy_{name}" for name in ("convolutions", "fusion", "modules", "sizes", "updates", "whole_arrays")
+    ]
     assert run(code) == ["changed:", "rewrites:", *rewrites, *["True"] * 3, "aliases:"]
 
 
