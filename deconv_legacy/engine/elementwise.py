@@ -1,5 +1,5 @@
 """Elementwise Ops on whole arrays of NumPy, where Aesara's own Python code goes from number to number: products and
-sums of three and more, clips, casts (a product of three takes 5 s for a million numbers, and so 2 ms)."""
+sums of three and more, clips, casts. A product of three takes 6 s there for a million numbers, and so 14 ms."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Random(random.Random):
             raise ValueError(f"nothing to draw from: a range of {n}")
         return int(self.random() * n)
 
-    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:  # type: ignore[override]
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:  # type: ignore[override]  # Python 2's arguments
         if stop is None:
             start, stop = 0, start
         return start + step * self._below(len(range(start, stop, step)))
@@ -40,13 +40,13 @@ class Random(random.Random):
     def choice(self, seq: Any) -> Any:
         return seq[self._below(len(seq))]
 
-    def shuffle(self, x: MutableSequence[Any], draw: Any = None) -> None:  # type: ignore[override]
+    def shuffle(self, x: MutableSequence[Any], draw: Any = None) -> None:  # type: ignore[override]  # Python 2's arguments
         draw = self.random if draw is None else draw
         for i in reversed(range(1, len(x))):
             j = int(draw() * (i + 1))
             x[i], x[j] = x[j], x[i]
 
-    def sample(self, population: Any, k: int) -> list[Any]:  # type: ignore[override]
+    def sample(self, population: Any, k: int) -> list[Any]:  # type: ignore[override]  # Python 2's arguments
         """Of anything that has a length and can be indexed, as arrays."""
         pool = list(population)
         n = len(pool)

@@ -131,13 +131,14 @@ def test_as_jax_transforms(name):
 
     towards = RNG.standard_normal(X.shape).astype("float32")
 
+    def derivative(image, labels, towards):
+        return jax.jvp(lambda image: function({}, image, labels), (image,), (towards,))[1]
+
     @jax.jit
     def derivatives(images, classes, towards):
-        forwards = [
-            jax.jvp(lambda image: function({}, image, labels), (image,), (towards,))[1]  # noqa: B023
-            for image, labels in zip(images, classes, strict=True)
-        ]
-        alone = [jax.grad(cost)(image, labels) for image, labels in zip(images, classes, strict=True)]
+        pairs = list(zip(images, classes, strict=True))
+        forwards = [derivative(image, labels, towards) for image, labels in pairs]
+        alone = [jax.grad(cost)(image, labels) for image, labels in pairs]
         return jax.vmap(jax.grad(cost))(images, classes), alone, forwards
 
     for together, alone, forwards in zip(*derivatives(images, classes, towards), strict=True):

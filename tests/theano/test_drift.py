@@ -346,7 +346,7 @@ GREY_TWICE = [
 
 def test_functions_that_scipy_misc_had(tmp_path):
     """The numbers are SciPy 1.1.0's, with Pillow 5.4.1."""
-    pytest.importorskip("PIL")
+    pytest.importorskip("PIL", reason="the images of scipy.misc are Pillow's, of the extra caffe")
     told = []
     bridges = drift.Bridges(["scipy"], told.append)
     bridges.build()
