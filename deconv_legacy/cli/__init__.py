@@ -128,9 +128,8 @@ def one_line(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error}" if str(error) else "out of memory"
     first, *more = str(error).splitlines() or [""]
-    if (
-        isinstance(error, FileFormatError | MismatchError) and more
-    ):  # the number of problems follows the first one, then all of them
+    # the number of problems follows the first one, then all of them: see `errors.listed`
+    if isinstance(error, FileFormatError | MismatchError) and more:
         return f"{first} ({more[0].rstrip(':')}; --debug lists them)"
     if isinstance(error, DeconvLegacyError | OSError):
         return first

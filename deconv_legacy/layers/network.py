@@ -9,7 +9,7 @@ import numpy as np
 
 from deconv_legacy import engine
 from deconv_legacy.engine import aesara
-from deconv_legacy.errors import MismatchError
+from deconv_legacy.errors import MismatchError, listed
 from deconv_legacy.layers.base import InputLayer, Layer, all_layers, all_params
 
 __all__ = ["Network"]
@@ -132,7 +132,7 @@ class Network:
                     problems.append(f"{name}: an array of shape {np.shape(array)} for a parameter of shape {shape}")
                 chosen.append((variable, array))
         if problems:
-            raise MismatchError("these weights do not belong to this network: " + "; ".join(problems))
+            raise MismatchError("these weights do not belong to this network: " + listed(problems))
         for variable, array in chosen:
             variable.get_value(borrow=True)[...] = array  # in place: large nets need the memory but once
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from deconv_legacy.errors import DeconvLegacyError, MissingExtraError
 
-__all__ = ["decode", "imports_beside", "is_python2", "parse", "to_python3"]
+__all__ = ["decode", "divides_truly", "encode", "imports_beside", "is_python2", "parse", "to_python3"]
 
 
 def encode(text: str) -> bytes:
@@ -58,8 +58,7 @@ def is_python2(tree: ast.Module) -> bool:
             bound.add(node.name)
         elif isinstance(node, ast.arg):
             bound.add(node.arg)
-    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    true_division = any(alias.name == "division" for node in future for alias in node.names)
+    true_division = divides_truly(tree)
     for node in ast.walk(tree):
         if id(node) in guarded:
             continue
@@ -74,6 +73,12 @@ def is_python2(tree: ast.Module) -> bool:
         if isinstance(node, ast.ImportFrom) and node.module in _PYTHON2_MODULES:
             return True
     return False
+
+
+def divides_truly(tree: ast.Module) -> bool:
+    """Whether ``/`` is Python 3's, which ``from __future__ import division`` asks for."""
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    return any(alias.name == "division" for node in future for alias in node.names)
 
 
 def _takes_a_list(node: ast.AST) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deconv_legacy.theano import _names
+from deconv_legacy.theano._python2 import divides_truly
 
 __all__ = [
     "Division",
@@ -143,9 +144,7 @@ class Division(_Transformer):
     function = "divide"
 
     def apply(self, tree: ast.Module) -> ast.Module:
-        future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-        true_division = any(alias.name == "division" for node in future for alias in node.names)
-        return tree if true_division else super().apply(tree)
+        return tree if divides_truly(tree) else super().apply(tree)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
